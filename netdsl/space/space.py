@@ -12,11 +12,11 @@ from netdsl.elaborate.result import Budget, Decision
 from netdsl.elaborate.values import SpecError
 from netdsl.space.budgets import Bound, NotSummed, Summed
 from netdsl.space.lattice import Edge, Lattice
-from netdsl.space.walk import Ambiguous, Common, Point
+from netdsl.space.walk import Common, Point
 
 MAX_POINTS = 200_000
 """The most points of a space that is looked at as a whole."""
-MAX_ANSWERS = 20_000
+MAX_ANSWERS = 5_000
 """The most sets of answers of one statement."""
 
 COLUMNS = ("params", "buffers", "macs", "ops", "activations")
@@ -95,8 +95,8 @@ class Space:
 
     def restart(self) -> None:
         """Forget the graph."""
+        self.common.stale = False
         self.common.owners.clear()
-        self.common.blocks.clear()
         self.vertices = [Vertex(None)]
         self.known: dict[Any, int] = {}
         self.decisions.clear()
@@ -145,7 +145,8 @@ class Space:
             vertex.add(way, asked)
             if len(vertex.ways) > MAX_ANSWERS:
                 what = f"a statement has more than {MAX_ANSWERS:,} sets of answers"
-                raise NetError([Diagnostic("E213", what, asked[0].span)])
+                help = "write what is decided in statements of their own, such as a line for each block"
+                raise NetError([Diagnostic("E213", what, asked[0].span, help=help)])
             for place in range(len(prefix), len(asked)):
                 options = asked[place].options
                 for index in range(1, len(options)):
@@ -156,19 +157,17 @@ class Space:
     def explore(self) -> None:
         """Find all vertices and ways."""
         with no_collection():
-            while True:
-                try:
-                    at = 0
-                    while at < len(self.vertices):
-                        if not self.vertices[at].whole and not self.ended(at):
-                            self.expand(at)
-                        if len(self.vertices) > MAX_POINTS:
-                            what = f"the space has more than {MAX_POINTS:,} points"
-                            raise NetError([Diagnostic("E213", what, self.span)])
-                        at += 1
-                    return
-                except Ambiguous:
+            while self.common.stale or not self.vertices[0].whole:
+                if self.common.stale:
                     self.restart()
+                at = 0
+                while at < len(self.vertices):
+                    if not self.vertices[at].whole and not self.ended(at):
+                        self.expand(at)
+                    if len(self.vertices) > MAX_POINTS:
+                        what = f"the space has more than {MAX_POINTS:,} points"
+                        raise NetError([Diagnostic("E213", what, self.span)])
+                    at += 1
 
     # ---------------------------------------------------------------- one net
 
@@ -214,8 +213,9 @@ class Space:
                 if point is not None and point.ended:
                     break
                 way = self.way(at, answers)
-                vertices = self.vertices
-                if way is None:
+                if self.common.stale:
+                    self.restart()
+                    vertices = self.vertices
                     total = at = 0
                     continue
             total += way.packed
@@ -224,23 +224,19 @@ class Space:
                 raise NetError(way.errors)
         return tuple([total >> WIDTH * i & (1 << WIDTH) - 1 for i in range(2 * len(COLUMNS))])
 
-    def way(self, at: int, answers: Mapping[str, int]) -> Way | None:
-        """Return the way that some answers take from a vertex, found now; None if all has to be found anew."""
+    def way(self, at: int, answers: Mapping[str, int]) -> Way:
+        """Return the way that some answers take from a vertex, found now."""
         prefix: tuple[tuple[str, int], ...] = ()
-        try:
-            while True:
-                way, asked = self.go(at, prefix)
-                wrong = next((i for i, (name, n) in enumerate(way.answers) if answers.get(name) != n), None)
-                if wrong is None:
-                    self.vertices[at].add(way, asked)
-                    return way
-                name = way.answers[wrong][0]
-                if name not in answers:
-                    raise NetError([Diagnostic("E217", f"{name} is left open", asked[wrong].span)])
-                prefix = (*way.answers[:wrong], (name, answers[name]))
-        except Ambiguous:
-            self.restart()
-            return None
+        while True:
+            way, asked = self.go(at, prefix)
+            wrong = next((i for i, (name, n) in enumerate(way.answers) if answers.get(name) != n), None)
+            if wrong is None:
+                self.vertices[at].add(way, asked)
+                return way
+            name = way.answers[wrong][0]
+            if name not in answers:
+                raise NetError([Diagnostic("E217", f"{name} is left open", asked[wrong].span)])
+            prefix = (*way.answers[:wrong], (name, answers[name]))
 
     # ---------------------------------------------------------------- all nets
 

@@ -17,6 +17,7 @@ from netdsl.elaborate.values import (
     BlockDecl,
     Data,
     Env,
+    FileScope,
     Function,
     Given,
     OpValue,
@@ -70,15 +71,6 @@ class Chain(NamedTuple):
 BEGUN = Chain(None, False, False, 0)
 
 
-class Ambiguous(Exception):
-    """Two statements may take one name, so that whether one of them did is part of where a walk is."""
-
-    def __init__(self, names: set[Any]) -> None:
-        """Say which names."""
-        super().__init__(names)
-        self.names = names
-
-
 class Common:
     """What all walks through a space share."""
 
@@ -92,34 +84,52 @@ class Common:
         self.owners: dict[Any, Any] = {}
         """Who takes a label or is a decision, by its name."""
         self.ambiguous: set[Any] = set()
-        """The names that more than one takes."""
+        """The names that more than one takes: whether one of them has is part of where a walk is."""
+        self.stale = False
+        """Whether that was found out on the way, so that points may be taken for one that are not."""
         self.deciding: dict[BlockDecl, bool] = {}
+        self.recursive: set[BlockDecl] = set()
+        """Those of them that call themselves."""
         every = tree.pieces(recipe.net.node)
         self.again = any(isinstance(node, tree.Same) for node in every)
         """Whether the net runs modules again; then blocks are walked each time, since their layers are compared."""
 
     def decides(self, decl: BlockDecl) -> bool:
-        """Tell whether something is decided in a block, or in one that it calls; not in one that calls itself."""
+        """Tell whether something is decided in a block, or in one that it calls."""
         if decl not in self.deciding:
-            self.deciding[decl] = False  # for those that it is in
-            found = {decl} if _asks(decl) else set()
             todo, met = [decl], {decl}
             while todo:
-                for other in _calls(todo.pop()):
+                for other in self.calls(todo.pop()):
                     if other is decl:
-                        return False
+                        self.recursive.add(decl)
                     if other not in met:
                         met.add(other)
                         todo.append(other)
-                        found |= {other} if _asks(other) else set()
-            self.deciding[decl] = bool(found) and not self.again and not decl.node.inline
+            self.deciding[decl] = any(map(_asks, met)) and not self.again and not decl.node.inline
         return self.deciding[decl]
+
+    def calls(self, decl: BlockDecl) -> Iterator[BlockDecl]:
+        """Yield the blocks that a block calls; if it is given ops, those that it may be given."""
+        own = {param.name.text for param in decl.node.params}
+        for part in (*decl.node.params, *decl.node.body):
+            for node in tree.pieces(part):
+                if isinstance(node, tree.Layer) and node.op.text in own:
+                    yield from self.blocks_of(self.recipe.net.file)
+                value = decl.file.env.find_name(node.text) if isinstance(node, tree.Name) else None
+                if isinstance(value, OpValue) and isinstance(value.target, BlockDecl):
+                    yield value.target
+
+    @staticmethod
+    def blocks_of(file: FileScope) -> list[BlockDecl]:
+        """Return the blocks of a file and those that it imports."""
+        values = [value for value in file.env.names.values() if isinstance(value, OpValue)]
+        return [value.target for value in values if isinstance(value.target, BlockDecl)]
 
     def own(self, name: Any, owner: Any) -> None:
         """Take note of who takes a name."""
         if self.owners.setdefault(name, owner) != owner and name not in self.ambiguous:
             self.ambiguous.add(name)
-            raise Ambiguous(self.ambiguous)
+            self.stale = True
 
     def cost(self, op: Op, shapes: tuple[Any, ...]) -> Cost:
         """Return what an op costs for one sample."""
@@ -135,13 +145,6 @@ def _asks(decl: BlockDecl) -> bool:
         isinstance(node, tree.Choice) or (isinstance(node, tree.Merge) and node.joint.text == "choose")
         for node in tree.pieces(decl.node)
     )
-
-
-def _calls(decl: BlockDecl) -> Iterator[BlockDecl]:
-    for node in (piece for part in (*decl.node.params, *decl.node.body) for piece in tree.pieces(part)):
-        value = decl.file.env.find_name(node.text) if isinstance(node, tree.Name) else None
-        if isinstance(value, OpValue) and isinstance(value.target, BlockDecl):
-            yield value.target
 
 
 class Strider(Builder):
@@ -279,7 +282,8 @@ class Strider(Builder):
         if common.again or decl.node.inline:
             return super().inside(decl, given, inputs, data, place, scope, span)
         if self.entering is place:
-            raise Entered(decl, self.enter_block(decl, given, inputs, data, place, scope, span))
+            inner = self.enter_block(decl, given, inputs, data, place, scope, span)
+            raise Entered(self._active[-1], inner)
         keys = Keys(self.drafts, ())
         key = decl, keys.arguments(given), keys.wires(data.wires), place.train
         known = common.blocks.get(key)
@@ -387,10 +391,10 @@ Frame = Run | Turn | Staged | Contained | Called
 class Entered(Exception):
     """A block has been entered."""
 
-    def __init__(self, decl: BlockDecl, place: Place) -> None:
-        """Say which, and where its body begins."""
+    def __init__(self, active: tuple[BlockDecl, Any, Any], place: Place) -> None:
+        """Say which, with what it is given, and where its body begins."""
         super().__init__()
-        self.decl = decl
+        self.active = active
         self.place = place
 
 
@@ -453,7 +457,8 @@ class Point:
                 try:
                     walker.statement(statement, place)
                 except Entered as entered:
-                    point.enter_block(called, entered.decl.node.body, entered.place)
+                    walker._active.append(entered.active)
+                    point.enter_block(called, entered.active[0].node.body, entered.place)
                 walker.entering = None
                 if not walker.errors:
                     point.advance()
@@ -553,6 +558,7 @@ class Point:
             inner = self.places.pop()
             del walker.chains[inner.scope]
             place = self.places[-1]
+            walker._active.pop()
             walker.close(inner.scope, inner.flow)
             place.flow = walker.known(inner.flow)
             (step,) = frame.node.chain.steps
@@ -597,6 +603,7 @@ class Point:
             setattr(walker, name, dict(getattr(old, name)))
         for name in ("drafts", "outputs"):
             setattr(walker, name, list(getattr(old, name)))
+        walker._active = list(old._active)
         walker._files, walker.own, walker.labels = old._files, old.own, old.labels
         walker.evaluator.ramps = dict(old.evaluator.ramps)
         for name in old.decisions:
@@ -667,6 +674,11 @@ class Point:
             else:
                 parts.append((id(frame[0]) if not isinstance(frame, Staged) else frame.outer, *frame[1:]))
         parts += [(name, train, keys.wire(wire)) for name, wire, train in walker.outputs]
+        parts += [
+            (decl, tuple([(name, keys.of(value)) for name, value in given.items()]), str(shapes))
+            for decl, given, shapes in walker._active
+            if decl in self.common.recursive
+        ]
         parts += [tuple(walker.inputs), tuple(walker.fields.items()), str(walker.inits)]
         parts += [(id(budget.claim), budget.scope, budget.stage) for budget in walker.budgets]
         parts += [
