@@ -1,0 +1,123 @@
+"""What is said of a space without looking at each net, against looking at each net."""
+
+from collections import Counter
+from collections.abc import Mapping
+from itertools import accumulate
+from random import Random
+
+import pytest
+from lattices import Path, paths, product, random_lattice
+
+from netdsl.space.counts import Bracket, count, size
+from netdsl.space.lattice import Edge, Lattice
+
+SEEDS = range(300)
+
+
+def some_bounds(rng: Random, nets: list[Path], columns: int) -> tuple[dict[int, int], dict[int, int]]:
+    """Return bounds near to what some net costs: at most, and at least."""
+    most = {c: rng.choice(nets).costs[c] + rng.randint(-1, 1) for c in range(columns) if rng.random() < 0.6}
+    least = {c: rng.choice(nets).costs[c] + rng.randint(-1, 1) for c in range(columns) if rng.random() < 0.25}
+    return most, least
+
+
+def within(nets: list[Path], most: Mapping[int, int], least: Mapping[int, int]) -> list[Path]:
+    """Return the nets within bounds."""
+    return [
+        net
+        for net in nets
+        if all(net.costs[c] <= limit for c, limit in most.items())
+        and all(net.costs[c] >= limit for c, limit in least.items())
+    ]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_counts_equal_counting(seed: int) -> None:
+    rng = Random(seed)
+    lattice = random_lattice(rng)
+    nets = paths(lattice)
+    assert size(lattice) == len(nets)
+    for _ in range(4):
+        most, least = some_bounds(rng, nets, len(lattice.columns))
+        number = len(within(nets, most, least))
+        assert count(lattice, most, least) == Bracket(number, number)
+        # too little effort for an exact answer
+        for sums in (0, 5, 30):
+            for cells in (0, 300, 100_000):
+                bracket = count(lattice, most, least, sums=sums, cells=cells)
+                assert bracket.least <= number <= bracket.most
+
+
+def test_brackets_are_tighter_with_more_effort() -> None:
+    lattice = product(Random(1), 7, 4, 10**6)
+    nets = paths(lattice)
+    most = {c: sorted(net.costs[c] for net in nets)[len(nets) // 20] for c in (0, 1)}
+    number = len(within(nets, most, {}))
+    ratios = []
+    for cells in (10**3, 10**4, 10**5, 10**6):
+        bracket = count(lattice, most, sums=10, cells=cells)
+        assert bracket.least <= number <= bracket.most
+        assert not bracket.exact
+        ratios.append(bracket.most / max(1, bracket.least))
+    assert ratios == sorted(ratios, reverse=True)
+    assert ratios[-1] < 1.2
+
+
+def test_a_million_nets() -> None:
+    lattice = product(Random(2), 6, 10, 10**7)
+    nets = [(0, 0)]
+    for edges in lattice.edges[:-1]:
+        nets = [(a + e.costs[0], b + e.costs[1]) for a, b in nets for e in edges]
+    assert size(lattice) == len(nets) == 10**6
+    most = {c: sorted(net[c] for net in nets)[len(nets) // 10] for c in (0, 1)}
+    number = sum(a <= most[0] and b <= most[1] for a, b in nets)
+    assert count(lattice, most) == Bracket(number, number)
+
+
+def sums_of(lattice: Lattice, columns: tuple[int, ...]) -> Counter[tuple[int, ...]]:
+    """Return the number of nets by what they cost, for lattices without branches whose costs are small."""
+    table = Counter({(0,) * len(columns): 1})
+    for edges in lattice.edges[:-1]:
+        after: Counter[tuple[int, ...]] = Counter()
+        for edge in edges:
+            for costs, number in table.items():
+                after[tuple(c + edge.costs[i] for c, i in zip(costs, columns, strict=True))] += number
+        table = after
+    return table
+
+
+def scaled(lattice: Lattice, factor: int, rng: Random, noise: int) -> Lattice:
+    """Return a lattice with greater costs, and some added that does not change what is within multiples."""
+    return lattice.replace(
+        edges=tuple(
+            tuple(
+                Edge(e.answers, tuple(c * factor + rng.randint(0, noise) for c in e.costs), e.end)
+                for e in edges
+            )
+            for edges in lattice.edges
+        )
+    )
+
+
+def test_a_space_too_large_to_enumerate() -> None:
+    rng = Random(3)
+    small = product(rng, 46, 3, 6)
+    assert size(small) == 3**46 > 8e21
+    table = sums_of(small, (0, 1))
+    # 46 times less than 1000 is less than one step: limits at the end of a step hold the same nets
+    large = scaled(small, 46_000, rng, 999)
+    for columns in ((0,), (1,), (0, 1)):
+        by_sum = Counter[int]()
+        for key, n in table.items():
+            by_sum[max(key[c] for c in columns)] += n
+        limits = sorted(by_sum)
+        below = list(accumulate(by_sum[limit] for limit in limits))
+        at = next(i for i, n in enumerate(below) if n >= size(small) // 100)
+        limit, number = limits[at], below[at]
+        most = dict.fromkeys(columns, limit)
+        exact = count(small, most)
+        assert exact == Bracket(number, number) or len(columns) == 2
+        assert exact.least <= number <= exact.most
+        bracket = count(large, {c: limit * 46_000 + 45_999 for c in columns})
+        assert bracket.least <= number <= bracket.most
+        assert bracket.most <= bracket.least * (1.05 if len(columns) == 1 else 2.5)
