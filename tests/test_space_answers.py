@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from fractions import Fraction
 from itertools import accumulate
 from random import Random
 
@@ -9,7 +10,10 @@ import pytest
 from lattices import Path, paths, product, random_lattice
 
 from netdsl.space.counts import Bracket, count, size
+from netdsl.space.fronts import Goal, front
 from netdsl.space.lattice import Edge, Lattice
+from netdsl.space.ranges import options, ranges
+from netdsl.space.reduced import NoNet
 
 SEEDS = range(300)
 
@@ -121,3 +125,83 @@ def test_a_space_too_large_to_enumerate() -> None:
         bracket = count(large, {c: limit * 46_000 + 45_999 for c in columns})
         assert bracket.least <= number <= bracket.most
         assert bracket.most <= bracket.least * (1.05 if len(columns) == 1 else 2.5)
+
+
+def some_goals(rng: Random, lattice: Lattice) -> list[Goal]:
+    """Return one to five goals: columns and scores of options."""
+    columns = rng.sample(range(len(lattice.columns)), rng.randint(0, len(lattice.columns)))
+    goals = [Goal(c, rng.random() < 0.5) for c in columns]
+    if not goals or rng.random() < 0.6:
+        answers = sorted({a for edges in lattice.edges for edge in edges for a in edge.answers})
+        scores = {a: rng.choice((0.0, 0.1, rng.gauss(0, 1))) for a in answers if rng.random() < 0.9}
+        goals.insert(rng.randint(0, len(goals)), Goal(scores, rng.random() < 0.5))
+    return goals
+
+
+def vector(net: Path, goals: list[Goal]) -> tuple[Fraction, ...]:
+    """Return what a net has in each goal, exactly."""
+    return tuple(
+        Fraction(net.costs[goal.of])
+        if isinstance(goal.of, int)
+        else sum((Fraction(goal.of.get(a, 0)) for a in net.answers.items()), Fraction(0))
+        for goal in goals
+    )
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_fronts_equal_comparing(seed: int) -> None:
+    rng = Random(seed)
+    lattice = random_lattice(rng)
+    nets = paths(lattice)
+    most, least = some_bounds(rng, nets, len(lattice.columns))
+    goals = some_goals(rng, lattice)
+    vectors = {vector(net, goals) for net in within(nets, most, least)}
+    signs = [-1 if goal.more else 1 for goal in goals]
+
+    def as_good(a: tuple[Fraction, ...], b: tuple[Fraction, ...]) -> bool:
+        return all(x * sign <= y * sign for x, y, sign in zip(a, b, signs, strict=True))
+
+    best = {v for v in vectors if not any(as_good(other, v) for other in vectors if other != v)}
+    if not best:
+        with pytest.raises(NoNet):
+            front(lattice, goals, most, least)
+        return
+    found = front(lattice, goals, most, least)
+    by_answers = {tuple(net.answers.items()): net for net in within(nets, most, least)}
+    exact = [vector(by_answers[tuple(found.answers(i).items())], goals) for i in range(len(found))]
+    assert set(exact) == best
+    assert len(exact) == len(best)
+    assert [tuple(map(float, v)) for v in exact] == found.sums
+    assert [v[0] * signs[0] for v in exact] == sorted(v[0] * signs[0] for v in exact)
+
+
+def test_fronts_need_goals_that_can_be_compared() -> None:
+    lattice = product(Random(1), 2, 2, 9)
+    with pytest.raises(ValueError, match="needs a goal"):
+        front(lattice, [])
+    with pytest.raises(ValueError, match="stage1 adds nan for option 0"):
+        front(lattice, [Goal({("stage1", 0): float("nan")})])
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_ranges_and_options_equal_looking(seed: int) -> None:
+    rng = Random(seed)
+    lattice = random_lattice(rng)
+    nets = paths(lattice)
+    most, least = some_bounds(rng, nets, len(lattice.columns))
+    good = within(nets, most, least)
+    taken = frozenset(answer for net in good for answer in net.answers.items())
+    found = options(lattice, most, least)
+    assert (found.taken, found.open) == (taken, frozenset())
+    hasty = options(lattice, most, least, effort=2)
+    assert hasty.taken <= taken <= hasty.taken | hasty.open
+    if not good:
+        with pytest.raises(NoNet):
+            ranges(lattice, most, least)
+        return
+    for effort in (2000, 2):
+        for c, found_range in enumerate(ranges(lattice, most, least, effort=effort)):
+            costs = [net.costs[c] for net in good]
+            for bracket, value in ((found_range.least, min(costs)), (found_range.most, max(costs))):
+                assert bracket.least <= value <= bracket.most
+                assert bracket.exact or effort == 2

@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 from netdsl.record import Record
 from netdsl.space.lattice import Lattice
-from netdsl.space.reduced import Field, NoNet, Reduced, bounds, reduce
+from netdsl.space.reduced import NO_BOUNDS, Field, NoNet, Reduced, bounds, reduce
 
 Table = dict[int, int]
 """Numbers of partial paths by packed sum."""
@@ -47,9 +47,6 @@ class Bracket(Record):
     def exact(self) -> bool:
         """Whether the number is known."""
         return self.least == self.most
-
-
-NO_BOUNDS: Mapping[int, int] = {}
 
 
 def size(lattice: Lattice) -> int:
@@ -83,22 +80,23 @@ def count(
         cells: About how many cells may be added up on grids.
     """
     try:
-        reduced = reduce(lattice, bounds(most, least), binding=True)
+        reduced = reduce(lattice, bounds(most, least))
     except NoNet:
         return Bracket(0, 0)
     if not reduced.fields:
         exact = size(lattice)
         return Bracket(exact, exact)
     met = meet(reduced, sums)
+    nets = sum(_pairs(reduced, fore, aft) for fore, aft in met.pairs)
     crossing = _cross(reduced, met, cells) if met.between else Bracket(0, 0)
-    return Bracket(met.nets + crossing.least, met.nets + crossing.most)
+    return Bracket(nets + crossing.least, nets + crossing.most)
 
 
 class Met(Record):
     """How far tables of sums have grown from both ends."""
 
-    nets: int
-    """The number of nets within the limits whose two parts are known."""
+    pairs: Sequence[tuple[Table, Table]]
+    """Sums from the begin to a vertex, and from there to the end: each net that does not pass `between` is in one."""
     fore: Sequence[Table]
     """By vertex, sums from the begin, without those that were passed on."""
     aft: Sequence[Table]
@@ -120,7 +118,8 @@ def meet(reduced: Reduced, sums: int) -> Met:
     side: list[int | None] = [None] * len(back)
     ready = [(0, vertex, way) for way in (0, 1) for vertex in range(len(back)) if not waits[way][vertex]]
     heapify(ready)
-    total = spent = 0
+    pairs: list[tuple[Table, Table]] = []
+    spent = 0
     while ready:
         price, vertex, way = heappop(ready)
         if side[vertex] is not None:
@@ -129,7 +128,8 @@ def meet(reduced: Reduced, sums: int) -> Met:
         if spent > sums:
             break
         side[vertex] = way
-        total += _pairs(reduced, tables[0][vertex], tables[1][vertex])
+        if tables[0][vertex] and tables[1][vertex]:
+            pairs.append((tables[0][vertex], tables[1][vertex]))
         for cost, end in edges[way][vertex]:
             if side[end] is None:
                 _push(tables[way][vertex], cost, tables[way][end], rest[way][end], reduced.guard)
@@ -137,7 +137,7 @@ def meet(reduced: Reduced, sums: int) -> Met:
                 if not waits[way][end]:
                     heappush(ready, (len(tables[way][end]) * len(edges[way][end]), end, way))
         tables[0][vertex] = tables[1][vertex] = {}
-    return Met(total, *tables, [v for v in range(len(back)) if side[v] is None])
+    return Met(pairs, *tables, [v for v in range(len(back)) if side[v] is None])
 
 
 def _push(table: Table, cost: int, into: Table, rest: int, guard: int) -> None:
@@ -151,8 +151,6 @@ def _push(table: Table, cost: int, into: Table, rest: int, guard: int) -> None:
 
 def _pairs(reduced: Reduced, fore: Table, aft: Table) -> int:
     """Return the number of pairs of a path to a vertex and one from there that are within the limits together."""
-    if not fore or not aft:
-        return 0
     # what a path to here leaves over; no field borrows from the next, as all of them are within the limits
     full = sum(f.mask << f.shift for f in reduced.fields)
     rooms = sorted((full - key, number) for key, number in fore.items())

@@ -15,6 +15,8 @@ from typing import NamedTuple
 from netdsl.record import Record
 from netdsl.space.lattice import Edge, Lattice
 
+NO_BOUNDS: Mapping[int, int] = {}
+
 
 class NoNet(ValueError):
     """No net of the space is within the bounds."""
@@ -104,13 +106,14 @@ class Reduced(Record):
         return back
 
 
-def reduce(lattice: Lattice, sums: Sequence[Sum], *, binding: bool = False) -> Reduced:
-    """Return a lattice for a few sums; if `binding`, only for those whose limits some net exceeds.
+def reduce(lattice: Lattice, sums: Sequence[Sum], *, keep: int = 0) -> Reduced:
+    """Return a lattice for a few sums: the first `keep`, and those of the others whose limit some net exceeds.
 
     Raises:
         NoNet: If a limit is exceeded by every net.
     """
-    chosen = [p for s in sums if (p := _potential(lattice, s)) and not (binding and p.longest <= p.limit)]
+    potentials = [_potential(lattice, s) for s in sums]
+    chosen = potentials[:keep] + [p for p in potentials[keep:] if p.limit < p.longest]
     fields: list[Field] = []
     shift = 0
     for p in reversed(chosen):

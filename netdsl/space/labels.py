@@ -1,0 +1,102 @@
+"""By vertex, the sums of partial paths that no other path's sums are as good as, in all fields."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+
+from netdsl.space.reduced import Reduced
+
+
+def labels(
+    reduced: Reduced, *, back: bool = False, most: int | None = None, relaxed: bool = False
+) -> tuple[list[list[int]], bool]:
+    """Return by vertex the packed sums of the nondominated partial paths, in order.
+
+    Args:
+        reduced: The lattice, with the fields that are compared.
+        back: Whether paths go from a vertex to the end, and their sums begin at 0; else they go from the begin.
+        most: How many sums a vertex may have. If there are more, sums are left out, or changed if `relaxed`.
+        relaxed: Whether sums that are too many are put together, each sum the least of a few: then no net is better
+            than what is found. Else some are left out: then each that is found is a net's.
+
+    Returns:
+        The sums, and whether nothing was left out or changed.
+    """
+    size = len(reduced.steps)
+    edges = reduced.back() if back else [[(s.cost, s.end) for s in steps] for steps in reduced.steps]
+    rest = reduced.least if back else (0,) * size
+    guard = reduced.guard
+    found: list[list[int]] = [[] for _ in edges]
+    found[-1 if back else 0] = [0 if back else reduced.begin]
+    exact = True
+    for vertex in range(size - 1, -1, -1) if back else range(size):
+        keys = nondominated(reduced, found[vertex])
+        if most is not None and len(keys) > most:
+            exact = False
+            keys = _fewer(reduced, keys, most, relaxed=relaxed)
+        found[vertex] = keys
+        for cost, end in edges[vertex]:
+            if rest[end]:
+                more = cost + rest[end]
+                found[end] += [key + cost for key in keys if not (key + more) & guard]
+            else:
+                found[end] += [total for key in keys if not (total := key + cost) & guard]
+    return found, exact
+
+
+def nondominated(reduced: Reduced, keys: list[int]) -> list[int]:
+    """Return, in order, the packed sums that no other is as small as in all fields; of equal ones one."""
+    fields = reduced.fields
+    if len(keys) < 2:
+        return keys
+    if len(fields) < 2:
+        return [min(keys)]
+    keys = sorted(keys)  # what comes from one edge is in order already, which sorting makes use of
+    kept: list[int] = []
+    if len(fields) == 2:
+        low = (1 << fields[0].shift) - 1
+        least = low + 1
+        for key in keys:
+            if key & low < least:
+                least = key & low
+                kept.append(key)
+        return kept
+    if len(fields) == 3:
+        # the second and third fields of what was kept, without what is dominated there: the third goes down
+        low, third = (1 << fields[0].shift) - 1, (1 << fields[1].shift) - 1
+        stairs: list[int] = [-1 << fields[0].shift | third]
+        for key in keys:
+            pair = key & low
+            i = bisect_right(stairs, pair)
+            last = pair & third
+            if stairs[i - 1] & third > last or i == 1:
+                kept.append(key)
+                j = i
+                while j < len(stairs) and stairs[j] & third >= last:
+                    j += 1
+                stairs[i:j] = [pair]
+        return kept
+    guard = reduced.guard
+    for key in keys:
+        # with the guards set no field borrows from the next; those of the fields that are smaller are taken
+        high = key | guard
+        for other in reversed(kept):
+            if (high - other) & guard == guard:
+                break
+        else:
+            kept.append(key)
+    return kept
+
+
+def _fewer(reduced: Reduced, keys: list[int], most: int, *, relaxed: bool) -> list[int]:
+    """Return about so many sums at most for these."""
+    every = -(-len(keys) // most)
+    if not relaxed:
+        wholes = [f.whole for f in reduced.fields]
+        best = {min(keys, key=whole.__and__) for whole in wholes}
+        return sorted({*keys[::every], *best})
+    wholes = [f.whole for f in reduced.fields]
+    groups = [keys[i : i + every] for i in range(0, len(keys), every)]
+    return nondominated(
+        reduced, [sum(min(key & whole for key in group) for whole in wholes) for group in groups]
+    )
