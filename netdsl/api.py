@@ -293,13 +293,13 @@ def called(file: FileScope, name: str) -> str:
     if name in available:
         return name
     net, variant = available.get(name.lower(), (None, None))
-    same = name in file.nets and net is file.nets[name] and (variant is None or not variant.node.args)
+    same = name in file.nets and net is file.nets[name] and (variant is None or variant.is_plain)
     return name.lower() if same else ""
 
 
 def distinct(file: FileScope, given: Container[str] = ()) -> list[str]:
     """Return a file's instances, without a net's own name where a variant without arguments is the same."""
-    same = {variant.net for variant in file.variants.values() if not variant.node.args}
+    same = {variant.net for variant in file.variants.values() if variant.is_plain}
     return [
         name
         for name, (net, variant) in instances(file, given).items()

@@ -37,6 +37,9 @@ def _net(body: str, before: str = "") -> str:
     return f"{before}net N:\n    input 3, 32x32\n{lines}"
 
 
+_SPACE = "net N(c):\n    input 3, 32x32\n    depth = choose(2, 3)\n    depth * conv 3x3, c\n\n"
+
+
 def explain(name: str) -> str:
     """Return what there is to say about a code, as text without a newline at the end."""
     code = CODES[name]
@@ -274,7 +277,8 @@ CODES: dict[str, Code] = {
     "E217": Code(
         "an open or ill-placed decision",
         "`choose` makes a net a search space. Every decision has a name, from the labels around it and "
-        "its variable or argument, and has to be decided before anything else: --set depth=3.",
+        "its variable or argument, and has to be decided before anything else: --set depth=3, or `decide depth=3` in "
+        "the body of a variant.",
         _net("depth = choose(2, 3)\ndepth * conv 3x3, 64"),
         _net("depth = 2\ndepth * conv 3x3, 64"),
     ),
@@ -329,8 +333,9 @@ CODES: dict[str, Code] = {
     ),
     "E225": Code(
         "a statement in the wrong place",
-        "`input` belongs to a net, `return` to a block or net, `order` is the first line of a scope, and a variant's "
-        "body holds `meta` and `require` only. What is there in training only is read by outputs in training.",
+        "`input` belongs to a net, `return` to a block or net, `order` is the first line of a scope, `decide` "
+        "belongs to a variant, whose body holds `decide`, `meta` and `require` only. What is there in training "
+        "only is read by outputs in training.",
         _net("relu") + "variant v = N():\n    relu\n",
         _net("relu") + "variant v = N():\n    meta year=2014\n",
     ),
@@ -356,6 +361,13 @@ CODES: dict[str, Code] = {
             "y = from flow -> relu\nadd:\n    conv 3x3, 8 as conv\n    if y.c != 8:\n"
             "        from y -> conv 1x1, 8 as side\n    else:\n        from flow"
         ),
+    ),
+    "E228": Code(
+        "a decision that a variant cannot make so",
+        "`decide` in a variant's body gives decisions of its net one of their options each, once: by the names that "
+        "`netdsl check` lists for the net, and not beside an argument of the same name.",
+        f"{_SPACE}variant v = N(10):\n    decide depth=4\n",
+        f"{_SPACE}variant v = N(10):\n    decide depth=3\n",
     ),
     # ------------------------------------------------------------ shapes
     "E301": Code(

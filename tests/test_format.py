@@ -326,6 +326,9 @@ def body(*lines: str) -> str:
         ("conv (1 if a else 2), bias = true", "conv (1 if a else 2), bias=true"),
         ("weight s [ x.c ,1 ], init = constant ( 0.1 )", "weight s [x.c, 1], init=constant(0.1)"),
         ("require params<=5M,macs<=2*k", "require params <= 5M, macs <= 2*k"),
+        ("decide  a.b = 3 ,c . 0 . 1.d=  5x5", "decide a.b=3, c.0.1.d=5x5"),
+        ('decide "x-y" . k=conv( c = 2 * 3 ),n=- 1', 'decide "x-y".k=conv(c=2*3), n=-1'),
+        ("decide ( a=1, b = add, )", "decide (a=1, b=add)"),
         ("if c==1 : relu", "if c == 1: relu"),
         ('"a b" :relu#why', '"a b": relu  #why'),
     ],
@@ -351,6 +354,18 @@ def test_breaks_in_brackets_are_not_kept() -> None:
     header = f"block B({', '.join(names)}):\n    relu\n"
     assert len(header.split("\n")[0]) > LIMIT
     assert hold(header) == "block B(\n    " + ",\n    ".join(names) + "\n):\n    relu\n"
+
+
+def test_decisions_break_in_brackets() -> None:
+    decisions = [f"stage{i}.depth={i}" for i in range(1, 9)]
+    line = f"decide ({','.join(decisions)},)  # found"
+    broken = [
+        "    decide (",
+        *(f"        {one}," for one in decisions[:-1]),
+        f"        {decisions[-1]}",
+        "    )  # found",
+    ]
+    assert netdsl.format(f"variant v = N():\n  {line}\n") == "\n".join(["variant v = N():", *broken, ""])
 
 
 def test_a_line_of_the_limit_is_whole() -> None:

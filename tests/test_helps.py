@@ -75,6 +75,11 @@ PROSE = [
     r"share the weight",
     r"a stride follows a comma",
     r"avgpool to=1 in the place of gap",
+    r"in its body: decide",
+    r"variant small = N\(\): / decide",
+    r"take one of them out",
+    r"it is no search space",
+    r"give it as an argument",
 ]
 """What says how it is, or what to do elsewhere in the text, and not what to write in its place."""
 

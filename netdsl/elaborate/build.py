@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from netdsl.collector import no_collection
-from netdsl.diagnostics import Diagnostic, NetError, did_you_mean
+from netdsl.diagnostics import Diagnostic, Label, NetError, did_you_mean
 from netdsl.elaborate.arguments import Param, bind, check_allowed, coerce, declared_parameters, merge, takes
 from netdsl.elaborate.draft import DraftScope, Place
 from netdsl.elaborate.evaluate import deep_recursion
@@ -16,6 +16,7 @@ from netdsl.elaborate.result import Allow, Budget, Decision, Elaborated
 from netdsl.elaborate.shared import Shared
 from netdsl.elaborate.values import (
     POISON,
+    Answer,
     BlockDecl,
     Choice,
     Data,
@@ -35,7 +36,11 @@ from netdsl.ops import Op
 from netdsl.record import Record
 from netdsl.source import Span
 from netdsl.syntax import tree
+from netdsl.syntax.answers import written
 from netdsl.syntax.tokens import MAX_FLOAT
+
+_SHOWN = 12
+"""How many decisions a help lists."""
 
 __all__ = ["MAX_NODES", "Allow", "Budget", "Decision", "Elaborated", "Elaborator", "Recipe"]
 
@@ -99,6 +104,11 @@ class Recipe(Record):
     """Shapes by input; "" is the only one."""
     max_nodes: int = MAX_NODES
 
+    @property
+    def answers(self) -> Mapping[str, Any]:
+        """All that is given: what the variant's text decides, and the settings, which win."""
+        return {**self.variant.decided, **self.settings} if self.variant is not None else self.settings
+
     def elaborate(self) -> Elaborated:
         """Return the net's graph; raise NetError with every error found."""
         return Elaborator(self).run()
@@ -111,7 +121,7 @@ class Elaborator:
         """Begin with nothing."""
         self.recipe = recipe
         self.net = net = recipe.net
-        self.walker: Walker = Builder(recipe.settings, recipe.inputs, recipe.max_nodes, net.file.shared)
+        self.walker: Walker = Builder(recipe.answers, recipe.inputs, recipe.max_nodes, net.file.shared)
         self.params = declared_parameters(net)
         self.span = Span(net.file.source, net.node.start, net.node.end)
 
@@ -154,7 +164,7 @@ class Elaborator:
         except Poisoned:
             raise NetError(walker.errors) from None
         self.raise_errors()
-        for check in (self.check_settings, self.check_decisions):
+        for check in (self.check_settings, self.check_decided, self.check_decisions):
             walker.errors += check()
             self.raise_errors()
         finisher = Finisher(
@@ -193,22 +203,40 @@ class Elaborator:
         if self.recipe.variant is not None:
             v, evaluator = self.recipe.variant, self.walker.evaluator
             given = bind(evaluator, self.params, v.node.args, v.file.env, v.file.source, self.net.name)
-        for name, value in self.recipe.settings.items():
+            for name, answer in v.decided.items():
+                if name in self.params and name not in self.walker.decisions:
+                    self.check_answer(answer, self.params[name], given.get(name))
+        for name, value in self.recipe.answers.items():
             if name in self.params and name not in self.walker.decisions:
                 given[name] = self.setting(self.params[name], value, place)
         return given
 
+    def check_answer(self, answer: Answer, param: Param, given: Given | None) -> None:
+        """Refuse what a variant decides of a parameter that is no decision, or that has a value already."""
+        name, net = param.name, self.net.name
+        if not isinstance(param.default, tree.Choice):
+            what = f"`{name}` is a parameter of {net}, and no decision"
+            raise fail(
+                "E228", what, answer.span, f"give it as an argument: {net}({name}={answer.option.text})"
+            )
+        if given is not None:
+            labels = (Label(given.span, "the argument is here"),) if given.span is not None else ()
+            what = f"`{name}` is given as an argument and decided"
+            raise fail("E228", what, answer.span, "take one of them out", labels=labels)
+
     def setting(self, param: Param, value: Any, place: Place) -> Given:
-        """Return a value given from outside, checked like one in the text."""
+        """Return a value given from outside, or decided by a variant, checked like an argument."""
+        span = self.span
         if isinstance(param.default, tree.Choice):
             choice = self.walker.evaluator.eval(param.default, place.env, place.source)
             assert isinstance(choice, Choice)
+            span = value.span if isinstance(value, Answer) else self.span
             value = self.walker.decide(choice, param.name)
         large = isinstance(value, float) and not abs(value) <= MAX_FLOAT
         if large or not takes(param.types, value):
             what = f"{self.net.name}: {param.name} must be {param.describe()}, got {show(value)}"
-            raise fail("E504", what, self.span, self.as_float(param, value) or self.as_example(param))
-        given = Given(coerce(value, param.types), self.span)
+            raise fail("E504", what, span, self.as_float(param, value) or self.as_example(param))
+        given = Given(coerce(value, param.types), span)
         check_allowed(self.walker.evaluator, param, given, self.net.name)
         return given
 
@@ -230,14 +258,14 @@ class Elaborator:
     # ---------------------------------------------------------------- after the body
 
     def variant_body(self, place: Place) -> None:
-        """Run the variant's own `meta` and `require`."""
+        """Run the variant's own `meta` and `require`; what it decides holds from the begin."""
         if self.recipe.variant is None:
             return
         v = self.recipe.variant
         inner = Place(place.env, place.flow, place.scope, v.file.source, v.defaults, True)
         for statement in v.node.body:
-            if not isinstance(statement, (tree.Meta, tree.Require)):
-                what = "a variant's body holds `meta` and `require` only"
+            if not isinstance(statement, (tree.Decide, tree.Meta, tree.Require)):
+                what = "a variant's body holds `decide`, `meta` and `require` only"
                 self.walker.record(fail("E225", what, inner.span(statement)).diagnostic, inner)
         self.walker.body(tuple(s for s in v.node.body if isinstance(s, (tree.Meta, tree.Require))), inner)
 
@@ -277,6 +305,37 @@ class Elaborator:
                 errors.append(Diagnostic("E505", message, self.span, help=help))
         return errors
 
+    def check_decided(self) -> list[Diagnostic]:
+        """Return errors for what a variant decides that its net lacks.
+
+        Where settings changed the net, a decision of the variant as it stands may be gone, which is no error.
+        """
+        variant, known = self.recipe.variant, [*self.walker.decisions]
+        left = (
+            []
+            if variant is None
+            else [variant.decided[name] for name in variant.decided if name not in known]
+        )
+        if left and (self.recipe.settings or self.recipe.inputs):
+            alone = Elaborator(Recipe(self.net, variant, {}, {}, self.recipe.max_nodes))
+            try:
+                alone.run()
+            except NetError as error:
+                if "E228" in {one.code for one in error.diagnostics}:
+                    return list(error.diagnostics)
+            left = [answer for answer in left if answer.node.name.text not in alone.walker.decisions]
+        errors = []
+        for answer in left:
+            name = answer.node.name.text
+            has = "; ".join(
+                f"{one}: {', '.join(self.walker.decisions[one].options)}" for one in known[:_SHOWN]
+            )
+            has += "; ..." if len(known) > _SHOWN else ""
+            help = did_you_mean(name, known) or (f"it has {has}" if known else "it is no search space")
+            what = f"{self.net.name} has no decision `{name}`"
+            errors.append(Diagnostic("E228", what, answer.name, help=help))
+        return errors
+
     def check_decisions(self) -> list[Diagnostic]:
         """Return an error for a space that is not wholly decided."""
         undecided = [d for d in self.walker.decisions.values() if d.chosen is None]
@@ -284,9 +343,14 @@ class Elaborator:
             return []
         first, count = undecided[0], len(undecided)
         details = tuple(f"{d.name}: {', '.join(d.options)}" for d in undecided[:30])
-        what = f"{self.net.name} is a search space with {count} open decision{'s' if count > 1 else ''}"
-        help = (
-            f"decide with --set {first.name}={first.options[0]}, "
-            f'in Python set={{"{first.name}": "{first.options[0]}"}}'
-        )
-        return [Diagnostic("E217", what, first.span, help=help, details=details)]
+        variant = self.recipe.variant
+        name = variant.name if variant is not None else self.net.name
+        what = f"{name} is a search space with {count} open decision{'s' if count > 1 else ''}"
+        given = f"--set {first.name}={first.options[0]}"
+        help = f'decide with {given}, in Python set={{"{first.name}": "{first.options[0]}"}}'
+        labels: tuple[Label, ...] = ()
+        if variant is not None:
+            help = f"in its body: decide {written(first.name, first.options[0])}; or for once {given}"
+            span = Span(variant.file.source, variant.node.start, variant.node.end)
+            labels = (Label(span, "the variant is here"),)
+        return [Diagnostic("E217", what, first.span, labels=labels, help=help, details=details)]

@@ -11,6 +11,7 @@ from netdsl.elaborate.lines import (
     check_declared,
     check_name,
     check_params,
+    decides_nothing,
     default_line,
     define,
     init_line,
@@ -19,6 +20,7 @@ from netdsl.elaborate.names import reserved_name
 from netdsl.elaborate.values import (
     MISSING,
     POISON,
+    Answer,
     Arguments,
     BlockDecl,
     Choice,
@@ -182,6 +184,8 @@ class Files:
             self.net(item, scope, defaults)
         elif isinstance(item, tree.Variant):
             self.variant(item, scope, defaults)
+        elif isinstance(item, tree.Decide):
+            raise decides_nothing(item, source, next(iter(scope.nets), "N"))
         return defaults
 
     def imports(self, item: tree.Import, scope: FileScope) -> None:
@@ -284,7 +288,13 @@ class Files:
             known = [name for name, value in scope.env.names.items() if isinstance(value, NetDecl)]
             at = Span(source, item.net.start, item.net.end)
             raise fail("E200", f"unknown net `{item.net.text}`", at, did_you_mean(item.net.text, known))
-        scope.variants[name] = VariantDecl(item, net, scope, defaults)
+        scope.variants[name] = variant = VariantDecl(item, net, scope, defaults)
+        for one in (one for line in item.body if isinstance(line, tree.Decide) for one in line.decisions):
+            answer = Answer(one, scope)
+            before = variant.decided.setdefault(one.name.text, answer)
+            if before is not answer:
+                labels = (Label(before.span, "the first is here"),)
+                raise fail("E228", f"`{one.name.text}` is decided twice", answer.span, labels=labels)
 
 
 def declared(item: tree.Statement) -> tuple[str, ...]:

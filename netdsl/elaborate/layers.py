@@ -9,7 +9,7 @@ from itertools import count
 from math import prod
 from typing import Any, Literal
 
-from netdsl.diagnostics import Argument, Diagnostic, Frame, Label
+from netdsl.diagnostics import Argument, Diagnostic, Frame, Label, did_you_mean
 from netdsl.elaborate.arguments import (
     Param,
     bind,
@@ -32,6 +32,7 @@ from netdsl.elaborate.result import Allow, Decision
 from netdsl.elaborate.values import (
     MISSING,
     POISON,
+    Answer,
     ArgumentOp,
     BlockDecl,
     Choice,
@@ -193,21 +194,43 @@ class Layers(ABC):
                 help = "put a label around one"
                 raise fail("E217", f"two decisions are called `{full}`", span, help, labels=labels)
             return known.chosen or 0
-        chosen = self.option(full, options, span, values)
+        chosen = self.option(full, options, values, span)
         self.decisions[full] = Decision(full, options, chosen, span)
         self._owners[full] = owner
         return chosen or 0
 
-    def option(self, name: str, options: tuple[str, ...], span: Span, values: tuple[Any, ...]) -> int | None:
-        """Return the index of the option that a decision is to take; None if it is open."""
-        if name not in self.settings:
+    def option(self, full: str, options: tuple[str, ...], values: tuple[Any, ...], span: Span) -> int | None:
+        """Return the index of the option that is given for a decision, by its text or its value; None if it is open.
+
+        In the text of a variant an option may be written in any way that has its value.
+        """
+        if full not in self.settings:
             return None
-        value = self.settings[name]
+        given = self.settings[full]
+        value = given.text if isinstance(given, Answer) else given
+        if isinstance(given, Answer) and value not in options:
+            value = self.answered(given)
         text = value if isinstance(value, str) else show(value)
-        same = [i for i, v in enumerate(values) if type(v) is not bool and v == value]
-        if text not in options and not same:
-            raise fail("E504", f"{name} must be one of {', '.join(options)}, got {text}", span)
-        return options.index(text) if text in options else same[0]
+        if text in options:
+            return options.index(text)
+        for index, one in enumerate(values):
+            if one == value and (type(one) is bool) == (type(value) is bool):
+                return index
+        what = f"{full} must be one of {', '.join(options)}, got {text}"
+        if not isinstance(given, Answer):
+            raise fail("E504", what, span)
+        labels = (Label(span, "it is decided here"),)
+        raise fail("E228", what, given.option, did_you_mean(text, list(options)), labels=labels)
+
+    def answered(self, answer: Answer) -> Any:
+        """Return the value of an option in the text of a variant; its text where that is no value."""
+        node, file = answer.node.value, answer.file
+        try:
+            return self.evaluator.eval(node, file.env, file.source)
+        except SpecError as error:
+            if error.diagnostic.code not in ("E200", "E201"):
+                raise
+            return answer.text
 
     # ---------------------------------------------------------------- scopes and names
 

@@ -1,4 +1,4 @@
-"""Lines that stand in files and in bodies alike: `def`, `default`, `init`, `@allow`."""
+"""Lines that stand in files and in bodies alike: `def`, `default`, `init`, `@allow`, and `decide` in neither."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from netdsl.elaborate.values import (
     Function,
     OpValue,
     Poisoned,
+    SpecError,
     fail,
     op_elsewhere,
     show,
@@ -116,6 +117,14 @@ def allowances(node: tree.Annotated, source: Source) -> list[Allow]:
                 help = '@allow(huge_fc, "as in the paper")'
                 raise fail("E224", "@allow needs a rule and a reason", span, help)
     return result
+
+
+def decides_nothing(node: tree.Decide, source: Source, net: str) -> SpecError:
+    """Return the error for a `decide` that stands in no variant's body."""
+    first = node.decisions[0]
+    what = "`decide` belongs to a variant's body, which says what the decisions of its net take"
+    help = f"variant small = {net}(): / decide {source.text[first.start : first.end]}"
+    return fail("E225", what, Span(source, node.start, node.end), help)
 
 
 def check_declared(name: tree.Name, env: Env, source: Source) -> None:

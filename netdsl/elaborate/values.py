@@ -121,6 +121,34 @@ class Choice(Record):
     span: Span
 
 
+class Answer(Record):
+    """What the text of a variant decides: an option of a decision, as it is written."""
+
+    node: tree.Decision
+    file: FileScope
+
+    @property
+    def span(self) -> Span:
+        """The decision with its option."""
+        return Span(self.file.source, self.node.start, self.node.end)
+
+    @property
+    def name(self) -> Span:
+        """The decision's name."""
+        return Span(self.file.source, self.node.name.start, self.node.name.end)
+
+    @property
+    def option(self) -> Span:
+        """The option."""
+        return Span(self.file.source, self.node.value.start, self.node.value.end)
+
+    @property
+    def text(self) -> str:
+        """The option's text, without quotes."""
+        value = self.node.value
+        return value.text if isinstance(value, tree.String) else self.option.text
+
+
 class Function(Record):
     """A `def`, or a function of the language."""
 
@@ -226,6 +254,13 @@ class VariantDecl(Declared):
         super().__init__(node.name, file, defaults)
         self.node = node
         self.net = net
+        self.decided: dict[str, Answer] = {}
+        """What its `decide` lines say, by decision."""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is the net as it is declared."""
+        return not self.node.args and not self.decided
 
 
 class FileScope:

@@ -12,7 +12,7 @@ from netdsl.elaborate.arguments import Param, bind, type_name
 from netdsl.elaborate.draft import DraftScope, Place
 from netdsl.elaborate.evaluate import check_variables
 from netdsl.elaborate.layers import JOINTS, MAX_VALUES, Layers, LeftOut
-from netdsl.elaborate.lines import allowances, check_name, default_line, define, init_line
+from netdsl.elaborate.lines import allowances, check_name, decides_nothing, default_line, define, init_line
 from netdsl.elaborate.names import reserved_attribute
 from netdsl.elaborate.order import ordered
 from netdsl.elaborate.result import Budget
@@ -849,6 +849,10 @@ class Walker(Layers):
         what = "`order` is the first line of a net, of a container, or of a block that is not inline"
         raise fail("E225", what, place.span(node))
 
+    def decide_line(self, node: tree.Decide, place: Place) -> None:
+        """`decide stage1.depth=3` where no variant decides."""
+        raise decides_nothing(node, place.source, self.scopes[0].block)
+
     def annotated(self, node: tree.Annotated, place: Place) -> None:
         """A statement under `@allow`."""
         self.allow(node, place)
@@ -1110,6 +1114,7 @@ class Walker(Layers):
         tree.Meta: meta_line,
         tree.Require: require,
         tree.Order: order_line,
+        tree.Decide: decide_line,
         tree.Annotated: annotated,
     }
     """What runs a statement, by its kind: the method of that name, which a walker of another kind may have."""

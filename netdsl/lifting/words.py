@@ -15,7 +15,9 @@ from netdsl.ops import Op
 from netdsl.syntax.tokens import keywords
 
 FREE = frozenset(
-    "block net table stage output input weight default init meta require order first inline variant same".split()
+    (
+        "block net table stage output input weight default init meta require order decide first inline variant same"
+    ).split()
 )
 """Words of the language that may be labels as they are."""
 LONG = 10

@@ -119,7 +119,7 @@ class Space:
         asked = [
             one
             for name, one in walker.decisions.items()
-            if name not in before and name not in self.recipe.settings
+            if name not in before and name not in self.recipe.answers
         ]
         for one in asked:
             self.decisions.setdefault(one.name, one.replace(chosen=None))

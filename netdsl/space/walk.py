@@ -153,7 +153,7 @@ class Strider(Builder):
     def __init__(self, common: Common) -> None:
         """`common` is what all walks through the space share."""
         recipe = common.recipe
-        super().__init__(recipe.settings, recipe.inputs, recipe.max_nodes, common.shared)
+        super().__init__(recipe.answers, recipe.inputs, recipe.max_nodes, common.shared)
         self.common = common
         self.closed: dict[DraftScope, Closed] = {}
         self.kept: dict[int, Block] = {}
@@ -183,10 +183,10 @@ class Strider(Builder):
             self.common.own(("decision", full), owner)
         return super().decision(name, options, node, span, values)
 
-    def option(self, name: str, options: tuple[str, ...], span: Span, values: tuple[Any, ...]) -> int | None:
+    def option(self, full: str, options: tuple[str, ...], values: tuple[Any, ...], span: Span) -> int | None:
         """Return the index of the option that a decision is to take; None if it is open."""
-        index = self.answers.get(name)
-        return index if index is not None else super().option(name, options, span, values)
+        index = self.answers.get(full)
+        return index if index is not None else super().option(full, options, values, span)
 
     def child(self, place: Place, label: tree.Label | str | None, span: Span, op: Op | None = None) -> str:
         """Return the name of a new child of the scope."""

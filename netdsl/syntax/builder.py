@@ -464,6 +464,18 @@ class Builder:
         """`require claims`."""
         return tree.Require(start, end, _trees(c))
 
+    def decide(self, start: int, end: int, c: list[Any]) -> tree.Decide:
+        """`decide name=option, name=option`, in brackets or not."""
+        return tree.Decide(start, end, _trees(c))
+
+    def decision(self, start: int, end: int, c: list[Any]) -> tree.Decision:
+        """`name=option`."""
+        return tree.Decision(start, end, c[0], _name(c[-1]) if isinstance(c[-1], Token) else c[-1])
+
+    def path(self, start: int, end: int, c: list[Any]) -> tree.Name:
+        """The name of a decision: its parts are names, numbers and texts."""
+        return tree.Name(start, end, "".join(part.text.strip('"') for part in c))
+
     def annotation(self, start: int, end: int, c: list[Any]) -> tree.Annotation:
         """`@allow(rule, "reason")`."""
         args = next((part for part in c if isinstance(part, tuple)), ())

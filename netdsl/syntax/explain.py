@@ -327,7 +327,9 @@ def _word(place: Place) -> Fault | None:
     behind = place.line[place.index + 1].type if place.index + 1 < len(place.line) else ""
     label = behind == "COLON" if place.index == 0 else "STRING" in accepted and "NUMBER" not in accepted
     help = f"`{token.text}` is a reserved word: "
-    if label and not iskeyword(token.text):
+    if place.before and place.before[0].type == "DECIDE":
+        help += f'here, quote it: "{token.text}"'
+    elif label and not iskeyword(token.text):
         help += f'as a label, quote it: "{token.text}"'
     else:
         help += f"choose another name, such as {token.text}1"

@@ -51,6 +51,7 @@ class Spacing:
             tree.Choice: self._choice,
             tree.Template: self._template,
             tree.Keyword: self._keyword,
+            tree.Decision: self._decision,
             tree.Stride: self._stride,
             tree.Ref: self._ref,
             tree.Optional: self._bracket,
@@ -205,6 +206,11 @@ class Spacing:
             return  # `train` alone
         self.close |= {self._next[node.start + len(node.name)], node.value.start}
         self._read(node.value, base, max(base, _PRODUCTS))
+
+    def _decision(self, node: tree.Decision, base: int, tight: int) -> None:
+        self._name(node.name, base, tight)
+        self.close |= {self._next[node.name.end], node.value.start}
+        self._read(node.value, _PRODUCTS, _PRODUCTS)
 
     def _stride(self, node: tree.Stride, base: int, tight: int) -> None:
         self.close.add(node.value.start)

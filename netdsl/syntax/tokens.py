@@ -199,7 +199,7 @@ def _unclosed(opener: Token) -> Fault:
 
 
 _COUNTS = frozenset(
-    "LPAR NAME BLOCK NET TABLE STAGE OUTPUT DEFAULT INIT META ORDER FIRST INLINE VARIANT SAME".split()
+    "LPAR NAME BLOCK NET TABLE STAGE OUTPUT DEFAULT INIT META ORDER DECIDE FIRST INLINE VARIANT SAME".split()
 )
 """Where what counts a repetition may begin: words that may be numbers."""
 _TAKES_VALUES = frozenset("REQUIRE INPUT WEIGHT".split())

@@ -379,6 +379,19 @@ class Order(Statement):
     labels: tuple[Label, ...]
 
 
+class Decision(Tree):
+    """`stage1.depth=3`: what a decision takes; its name has dots."""
+
+    name: Name
+    value: Expr
+
+
+class Decide(Statement):
+    """`decide stage1.depth=3, neck=identity`."""
+
+    decisions: tuple[Decision, ...]
+
+
 class Annotation(Tree):
     """`@allow(rule, "reason")`."""
 

@@ -93,7 +93,7 @@ WORDS: dict[str, Word] = {
     "variant": Word(
         "a name for a net with some arguments, such as resnet50",
         "It is what commands and `netdsl.load` take, and a factory function of the emitted module. Its body may "
-        "hold `meta` and `require`.",
+        "hold `decide`, `meta` and `require`.",
         "net Plain(depth, width = 16):\n    input 3, 32x32\n    body: depth * conv 3x3, width\n    gap\n\n"
         "variant plain4 = Plain(4)\nvariant plain8 = Plain(8, width=32):\n    meta year=2026\n",
     ),
@@ -362,13 +362,23 @@ WORDS: dict[str, Word] = {
     ),
     "choose": Word(
         "a decision that makes the net a search space: `choose( )` of values, `choose:` of lines",
-        "Each is called by the labels around it and what it is for, and all have to be made: with --set, or with "
-        "set= of `netdsl.load`.",
+        "Each is called by the labels around it and what it is for, and all have to be made: with --set, with set= "
+        "of `netdsl.load`, or by `decide` of a variant.",
         _net(
             "stage1:\n    depth = choose(1, 2, 3)\n    depth * conv choose(3x3, 5x5), 16\nneck: choose:\n"
             "    identity\n    conv 1x1, 64\ngap"
         ),
         {"stage1.depth": "2", "stage1.kernel": "5x5", "neck": "conv"},
+    ),
+    "decide": Word(
+        "in a variant's body: what decisions of a search space take",
+        "A decision is called as `netdsl check` lists it, an option written as any value is, or in quotes. There "
+        "may be several lines, and brackets, in which a long one breaks. A variant that leaves something open is a "
+        "smaller space; --set decides that, and what is decided otherwise.",
+        "net Space(width, kernel = choose(3x3, 5x5)):\n    input 3, 32x32\n    stage1:\n"
+        "        depth = choose(1, 2, 3)\n        depth * conv kernel, width\n"
+        "    neck: choose:\n        identity\n        conv 1x1, 64\n    gap\n\n"
+        "variant found = Space(16):\n    decide kernel=5x5, stage1.depth=2, neck=conv\n",
     ),
     # ------------------------------------------------------------ values that are there
     "x": Word(
