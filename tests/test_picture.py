@@ -443,6 +443,40 @@ def test_bubbles_of_a_crowd(many: int) -> None:
         check(str(bubbles.draw(nets)))
 
 
+@pytest.mark.parametrize(("many", "rows", "step"), [(15, 3, 8), (20, 4, 10), (30, 5, 4), (40, 5, 4)])
+def test_lines_to_names_go_through_no_other_name(many: int, rows: int, step: int) -> None:
+    nets = [
+        bubbles.Bubble(f"net_number_{at}", 70 + (at % rows) / step, 10**9 + at * 10**7, 10**6 * (at + 1))
+        for at in range(many)
+    ]
+    svg = str(bubbles.draw(nets))
+    lines = [tuple(map(float, line)) for line in re.findall(r'"leader" d="M(\S+) (\S+)L(\S+) (\S+)"', svg)]
+    names = [place for place in texts(svg) if place.text.startswith("net_number")]
+    assert len(names) == many
+    assert len(lines) > many // 4
+    for left, top, right, bottom in names:
+        for x, y, to_x, to_y in lines:
+            places = [(x + (to_x - x) * at / 200, y + (to_y - y) * at / 200) for at in range(201)]
+            assert not any(left < a < right and top + 1 < b < bottom - 1 for a, b in places)
+
+
+@pytest.mark.parametrize("name", ["resnet50", "vgg16"])
+def test_no_line_of_the_grid_goes_through_a_number(name: str) -> None:
+    svg = str(bars.draw(zoo_net(name)))
+    shown = list(ET.fromstring(svg))
+    lines = [float(path.get("d", "")[1:].split()[0]) for path in shown if path.get("class") == "grid"]
+    crossed = 0
+    for below, text in pairwise(shown):
+        x = float(text.get("x", "nan"))
+        wide = 10 * 0.58 * len(text.text or "")
+        if text.tag == f"{SVG}text" and text.get("font-size") == "10" and text.get("text-anchor") is None:
+            cut = [line for line in lines if x < line < x + wide]
+            crossed += len(cut)
+            left, ground = float(below.get("x", "nan")), below.get("class") == "page"
+            assert all(ground and left < line < left + float(below.get("width", "nan")) for line in cut)
+    assert crossed > 5
+
+
 @pytest.mark.parametrize("share", [1.1, 1.2, 1.5, 1.8])
 @pytest.mark.parametrize("gap", [0.0, 0.1, 0.2])
 def test_names_of_large_bubbles_stand_beside_them(gap: float, share: float) -> None:
@@ -752,6 +786,9 @@ def test_a_net_says_what_it_is() -> None:
     shown = net._repr_html_()
     assert shown.count("<svg") == 1
     assert "layer4.2" in shown
+    assert (
+        '<table cellpadding="4" style="text-align:right"><tr><th style="text-align:left">block</th>' in shown
+    )
     ET.fromstring(f"<div>{shown}</div>")
 
 

@@ -131,8 +131,8 @@ def _column(
     """Draw the bars of one quantity, with its axis above and below."""
     largest = max(values, default=0)
     scale = _LONGEST / largest if largest else 0.0
-    for tick in ticks(largest):
-        x = left + tick * scale
+    marks = [(tick, left + tick * scale) for tick in ticks(largest)]
+    for tick, x in marks:
         svg.line(x, top - 4, x, bottom + 4)
         label = amount(quantity, int(tick)) if tick else "0"
         svg.text(x, top - 8, label, "faint", "middle", 10)
@@ -143,4 +143,7 @@ def _column(
             unit = f"{quantity.unit} of {quantity.title}" if quantity.unit else quantity.title
             tip = f"{name}: {value:,} {unit}"
             svg.rect(left, y, max(value * scale, 0.7), _BAR, quantity.name, tip)
-            svg.text(left + value * scale + 4, y + 9.5, amount(quantity, value), "faint", size=10)
+            said, behind = amount(quantity, value), left + value * scale + 4
+            if any(behind - 1 < x < behind + width(said, 10) for _, x in marks):  # no line through a number
+                svg.rect(behind - 1, y - 1, width(said, 10), _BAR + 2, "page")
+            svg.text(behind, y + 9.5, said, "faint", size=10)

@@ -21,6 +21,13 @@ _GAP = 4.0
 """Between two names side by side."""
 _FAR = 400
 """How far from a bubble a label may stand."""
+_ROUNDS = 2
+"""How often each label looks for a place."""
+
+_Line = tuple[float, float, float, float]
+"""Where it begins, x and y, and where it ends."""
+_Dot = tuple[float, float, float]
+"""The middle of a bubble, x and y, and its radius."""
 
 
 class Bubble(Record):
@@ -50,10 +57,30 @@ class _Rect(Record):
         """Return how far a place is from it."""
         return hypot(max(self.left - x, 0, x - self.right), max(self.top - y, 0, y - self.bottom))
 
+    def struck(self, line: _Line) -> bool:
+        """Return whether a straight line goes through it."""
+        x, y, to_x, to_y = line
+        enters, leaves = 0.0, 1.0  # as parts of the line's length
+        for start, end, low, high in ((x, to_x, self.left, self.right), (y, to_y, self.top, self.bottom)):
+            if start == end:
+                if not low < start < high:
+                    return False
+                continue
+            one, other = (low - start) / (end - start), (high - start) / (end - start)
+            enters, leaves = max(enters, min(one, other)), min(leaves, max(one, other))
+        return enters < leaves
+
     def crosses(self, x: float, y: float, radius: float) -> bool:
         """Return whether the outline of a circle goes through it."""
         farthest = hypot(max(x - self.left, self.right - x), max(y - self.top, self.bottom - y))
         return self.distance(x, y) < radius < farthest
+
+
+class _Label(Record):
+    """Where a name stands, and the line from its bubble to it."""
+
+    text: _Rect
+    leader: _Line | None
 
 
 def draw(nets: Sequence[Bubble]) -> Svg:
@@ -118,23 +145,41 @@ def _steps(least: float, most: float) -> list[float]:
 
 def _label(svg: Svg, placed: Sequence[tuple[Bubble, float, float, float]], room: _Rect) -> None:
     """Write the names, each beside its bubble or as near as there is room, with a line to it then."""
-    texts: list[_Rect] = []
     dots = [(x, y, radius) for _, x, y, radius in placed]
     crowd = {net: sum(hypot(x - other[0], y - other[1]) < 60 for other in dots) for net, x, y, _ in placed}
-    # those with the fewest neighbours go last, since they find room anywhere
-    for net, x, y, radius in sorted(placed, key=lambda one: (-crowd[one[0]], one[0].name)):
-        name = fitted(net.name, 220, _LETTERS)
-        spot = _spot(x, y, radius, width(name, _LETTERS) + _GAP, room, texts, dots)
-        if spot is None:  # no place is left without another's text: the tip of the bubble still says it
-            continue
-        texts.append(spot)
-        nearest_x = min(max(x, spot.left), spot.right)
-        nearest_y = min(max(y, spot.top + 2), spot.bottom - 2)
-        distance = hypot(nearest_x - x, nearest_y - y)
-        nearest = min(dots, key=lambda dot: spot.distance(dot[0], dot[1]))
-        if distance > radius + 5 or nearest[:2] != (x, y):
-            svg.line(x, y, nearest_x, nearest_y, "leader")
-        svg.text(spot.left + _GAP / 2, spot.bottom - 3, name, size=_LETTERS)
+    labels: dict[Bubble, _Label] = {}
+    # those with the fewest neighbours go last, since they find room anywhere; the first ones then look once more,
+    # because they could not know which lines would come
+    order = sorted(placed, key=lambda one: (-crowd[one[0]], one[0].name))
+    for net, x, y, radius in order * _ROUNDS:
+        labels.pop(net, None)
+        wide = width(fitted(net.name, 220, _LETTERS), _LETTERS) + _GAP
+        label = _spot(x, y, radius, wide, room, list(labels.values()), dots)
+        if (
+            label is not None
+        ):  # else no place is left without another's text: the tip of the bubble still says it
+            labels[net] = label
+    for label in labels.values():
+        if label.leader is not None:
+            svg.line(*label.leader, "leader")
+    for net, label in labels.items():
+        name, at = fitted(net.name, 220, _LETTERS), label.text
+        svg.rect(at.left, at.top + 1, at.right - at.left, at.bottom - at.top - 2, "veil")
+        svg.text(at.left + _GAP / 2, at.bottom - 3, name, size=_LETTERS)
+
+
+def _leader(x: float, y: float, radius: float, text: _Rect, dots: Sequence[_Dot]) -> _Line | None:
+    """Return the line from a bubble to its name, if the name is not clearly beside it."""
+    to_x = min(max(x, text.left), text.right)
+    to_y = min(max(y, text.top + 2), text.bottom - 2)
+    nearest = min(dots, key=lambda dot: text.distance(dot[0], dot[1]))
+    beside = hypot(to_x - x, to_y - y) <= radius + 5 and nearest[:2] == (x, y)
+    return None if beside else (x, y, to_x, to_y)
+
+
+def _around(line: _Line) -> _Rect:
+    x, y, to_x, to_y = line
+    return _Rect(min(x, to_x), min(y, to_y), max(x, to_x), max(y, to_y))
 
 
 def _spot(
@@ -143,13 +188,20 @@ def _spot(
     radius: float,
     wide: float,
     room: _Rect,
-    texts: Sequence[_Rect],
-    dots: Sequence[tuple[float, float, float]],
-) -> _Rect | None:
-    """Return where a name stands: near its bubble, on no other text, and on few middles and outlines of bubbles."""
+    labels: Sequence[_Label],
+    dots: Sequence[_Dot],
+) -> _Label | None:
+    """Return where a name stands: near its bubble, on no other text, and on few lines and outlines of bubbles."""
     best, least = None, float("inf")
+    texts = [(label.text.distance(x, y), label.text) for label in labels]
+    leaders = [(_around(label.leader).distance(x, y), label.leader) for label in labels if label.leader]
+    circles = [(hypot(x - dot_x, y - dot_y) - dot, (dot_x, dot_y, dot)) for dot_x, dot_y, dot in dots]
     distance = (radius + 3) % 5  # within a large bubble, at 3 beside it, and farther
     while distance - radius < min(_FAR, least):
+        reach = distance + wide + 2 * _LETTERS
+        near_texts = [text for far, text in texts if far < reach]
+        near_leaders = [line for far, line in leaders if far < reach]
+        near_dots = [dot for far, dot in circles if far < reach]
         for turn in range(_STEPS):
             across, down = cos(2 * pi * turn / _STEPS), sin(2 * pi * turn / _STEPS)
             middle_x = x + across * (distance + wide / 2 * abs(across))
@@ -158,14 +210,17 @@ def _spot(
             inside = spot.left >= room.left and spot.right <= room.right
             if not inside or spot.top < room.top or spot.bottom > room.bottom:
                 continue
-            if any(spot.meets(text) for text in texts):
+            if any(spot.meets(text) for text in near_texts):
                 continue
-            hidden = sum(spot.distance(dot_x, dot_y) < min(dot, 6.0) for dot_x, dot_y, dot in dots)
-            cut = sum(spot.crosses(dot_x, dot_y, dot - 1) for dot_x, dot_y, dot in dots)
+            hidden = sum(spot.distance(dot_x, dot_y) < min(dot, 6.0) for dot_x, dot_y, dot in near_dots)
+            cut = sum(spot.crosses(dot_x, dot_y, dot - 1) for dot_x, dot_y, dot in near_dots)
             own = spot.crosses(x, y, radius - 1)
-            cost = max(distance - radius, 0) + 14 * hidden + 4 * cut + 20 * own + 0.01 * turn
+            leader = _leader(x, y, radius, spot, near_dots)
+            struck = sum(spot.struck(line) for line in near_leaders)
+            struck += sum(text.struck(leader) for text in near_texts) if leader is not None else 0
+            cost = max(distance - radius, 0) + 14 * hidden + 8 * cut + 20 * own + 40 * struck + 0.01 * turn
             if cost < least:
-                best, least = spot, cost
+                best, least = _Label(spot, leader), cost
         distance += 5
     return best
 

@@ -26,7 +26,7 @@ _STYLE = """
   --soft: #f1f3f6; --bar: #cfe0f5; --link: #1f5a9e; --error: #b3261e; --warning: #8a5300;
   --new: #1a6b34; --hot: #f7b88f; }
 @media (prefers-color-scheme: dark) { :root { --page: #16181d; --ink: #e6e8eb; --faint: #a3adb8; --line: #343a44;
-  --soft: #232831; --bar: #24406288; --link: #8dbdf0; --error: #ff8a80; --warning: #f0b45a;
+  --soft: #232831; --bar: #2b4a70; --link: #8dbdf0; --error: #ff8a80; --warning: #f0b45a;
   --new: #7ed9a0; --hot: #74310f; } }
 body { margin: 0 auto; max-width: 76rem; padding: 1rem; background: var(--page); color: var(--ink);
   font: 15px/1.5 system-ui, sans-serif; }

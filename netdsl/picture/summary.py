@@ -51,7 +51,8 @@ def _shapes(shapes: Any) -> str:
 def html(net: Net) -> str:
     """Return a net as HTML: the lines, a table by block, and the graph, both of which fold."""
     table = net.cost_table("block")
-    head = "".join(f"<th>{title}</th>" for title in ("block", "", "output", *(one.title for one in drawn())))
+    head = "".join(f'<th style="text-align:left">{title}</th>' for title in ("block", "", "output"))
+    head += "".join(f"<th>{one.title}</th>" for one in drawn())
     rows = []
     for row in folded(table.rows, table.quantities):
         times = f" x{row.count}" if row.count > 1 else ""
@@ -64,6 +65,6 @@ def html(net: Net) -> str:
     return (
         f"<pre>{said}</pre>"
         f'<details open=""><summary>costs by block</summary><div style="max-height:22em;overflow:auto">'
-        f"<table><tr>{head}</tr>{body}</table></div></details>"
+        f'<table cellpadding="4" style="text-align:right"><tr>{head}</tr>{body}</table></div></details>'
         f'<details open=""><summary>graph</summary><div style="overflow:auto">{graph.draw(net)}</div></details>'
     )

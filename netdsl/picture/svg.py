@@ -40,6 +40,7 @@ def _box(light: tuple[str, str], dark: tuple[str, str]) -> Look:
 
 LOOKS = {
     "page": _fill("#ffffff", "#16181d"),
+    "veil": _fill("#ffffff", "#16181d", ";fill-opacity:.7"),
     "ink": _fill("#1f2328", "#e6e8eb"),
     "strong": _fill("#1f2328", "#e6e8eb", ";font-weight:600"),
     "faint": _fill("#57606a", "#a3adb8"),
