@@ -71,7 +71,9 @@ def draw(net: Net, batch: int = 1, dtype: str = "float32", optimizer: str = "") 
     if turn:
         svg.text(left + turn * step + 4, bottom - 6, "back", size=11)
     x = left + (highest + 0.5) * step
-    label = fitted(f"peak {human(peak)}B, at {names[highest]}", _WIDE, 12)
+    label = fitted(
+        f"peak {human(peak)}B, at {names[highest]} ({net.graph[names[highest]].op.name})", _WIDE, 12
+    )
     middle = min(max(x, left + width(label) / 2), right - width(label) / 2)
     svg.circle(x, top, 4, "mark", f"{peak:,} bytes at {names[highest]}")
     svg.text(middle, top - 12, label, "strong", "middle")
