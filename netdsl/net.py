@@ -246,7 +246,7 @@ class Net:
 
         Raises:
             NetError: The batch is less than 1, the dtype unknown or none that trains, the
-                optimizer unknown, or an op does not say what it keeps.
+                optimizer unknown or given without `train`, or an op does not say what it keeps.
         """
         from netdsl.passes.training import measure_inference, measure_training
 
@@ -476,6 +476,9 @@ def _check_training(batch: int, dtype: str, optimizer: str, train: bool = True) 
     _check_options(batch, dtype)
     if optimizer not in OPTIMIZERS:
         raise _option("optimizer", optimizer, tuple(OPTIMIZERS))
+    if not train and optimizer != "sgd":  # which nobody needs to give
+        message = f"optimizer `{optimizer}` means nothing without train"
+        raise NetError([Diagnostic("E503", message, help=f'train=True, optimizer="{optimizer}"')])
     if train and dtype == "int8":
         raise NetError([Diagnostic("E503", "int8 has no gradients", help="train in another dtype")])
 

@@ -359,6 +359,7 @@ def test_record_of_memory() -> None:
     ("options", "message"),
     [
         ({"optimizer": "adamm"}, "unknown optimizer `adamm`"),
+        ({"optimizer": "adam"}, "optimizer `adam` means nothing without train"),
         ({"dtype": "int8", "train": True}, "int8 has no gradients"),
         ({"dtype": "int4"}, "unknown dtype `int4`"),
         ({"batch": 0}, "batch must be an int from 1"),
@@ -366,5 +367,7 @@ def test_record_of_memory() -> None:
 )
 def test_options_without_a_meaning(options: dict[str, Any], message: str) -> None:
     """They are said, and what there is."""
-    with pytest.raises(NetError, match=re.escape(message)):
-        load("lenet").memory(**options)
+    net = load("lenet")
+    for asked in (net.memory, net.cost_table, net.cost_row):
+        with pytest.raises(NetError, match=re.escape(message)):
+            asked(**options)
