@@ -280,19 +280,25 @@ def test_peak_of_a_step(name: str, optimizer: str) -> None:
     assert memory.optimizer == state
 
 
-@pytest.mark.parametrize("part", ["part:\n            from x", "part: from a", "sigmoid"])
+@pytest.mark.parametrize("part", ["part:\n            from x", "part: from a", "hswish"])
 @pytest.mark.parametrize("joint", ["mul", "add"])
-def test_peak_where_nothing_runs_in_a_scope(joint: str, part: str) -> None:
-    """The sum so far begins after the part before, whether anything runs in the next or not."""
+@pytest.mark.parametrize("last", ["hswish", "last:\n            from a", "last:\n            from x"])
+@pytest.mark.parametrize("first", ["y: gn 5", "sigmoid", "first:\n            from x"])
+def test_peak_where_nothing_runs_in_a_scope(joint: str, part: str, last: str, first: str) -> None:
+    """The sum so far begins after the part before, whether anything runs in the next or not.
+
+    A container that hands on what it is given is a call whose value nobody takes; it is one within the sum where no
+    other reads that.
+    """
     net = loads(
         f"""net N:
     input 5, 9x14
     out: conv 3x3, 5
     a = from flow
     {joint}:
-        y: gn 5
+        {first}
         {part}
-        hswish
+        {last}
     conv1: conv 3x3, 5
 """
     )

@@ -9,7 +9,7 @@ A name stays until it is bound anew, so a value is freed then, or when the funct
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from netdsl.ir.graph import Node, Scope, Value
 from netdsl.ops import Op
@@ -57,6 +57,7 @@ class Step:
         "aliases",
         "begins",
         "cut",
+        "handed",
         "is_module",
         "item",
         "key",
@@ -92,6 +93,27 @@ class Step:
         """Whether it is a module that was called before."""
         self.aliases = isinstance(op, Identity | Source)
         """Whether it computes nothing: it is only its input, or what always lives."""
+        self.handed: Mapping[Value, int] = {}
+        """What a container is given and hands on as it is, and how often what is in it reads that."""
+
+
+def handed_on(scope: Scope, nodes: Mapping[str, Node]) -> Mapping[Value, int]:
+    """Return what a container is given and hands on as it is, and how often what is in it reads that."""
+    if scope.kind != "container":
+        return {}
+    return {value: times_read(value, scope, nodes) for value in scope.outputs if value in scope.inputs}
+
+
+def times_read(value: Value, scope: Scope, nodes: Mapping[str, Node]) -> int:
+    """Return how often a value is read by what stands in a scope, and in the containers in it."""
+    number = 0
+    for item in scope.steps:
+        if isinstance(item, Scope):
+            within = item.kind == "container"
+            number += times_read(value, item, nodes) if within else item.inputs.count(value)
+        else:
+            number += nodes[item].inputs.count(value)
+    return number
 
 
 def is_sequential(scope: Scope, steps: list[Step], outputs: tuple[Value, ...]) -> bool:
@@ -113,14 +135,17 @@ def is_sequential(scope: Scope, steps: list[Step], outputs: tuple[Value, ...]) -
 
 
 def told_apart(steps: list[Step]) -> dict[Value, Value]:
-    """Make what a call hands on as it is a value of its own, with a port below 0; return what each is last."""
+    """Make what a block hands on as it is a value of its own, with a port below 0; return what each is last.
+
+    What a container hands on stays what it is, since a container is written into the function that it stands in.
+    """
     latest: dict[Value, Value] = {}
     number = 0
     for step in steps:
         reads = step.reads
         if latest:
             step.reads = tuple([latest.get(value, value) for value in reads])
-        if step.op is None and not set(reads).isdisjoint(step.makes):
+        if step.op is None and not step.handed and not set(reads).isdisjoint(step.makes):
             for value in set(reads).intersection(step.makes):
                 number += 1
                 latest[value] = Value(value.node, -number)
@@ -152,7 +177,7 @@ class Frame:
         counts, until = self.counts, self.until
         for at, step in enumerate(steps):
             for value in step.reads:
-                counts[value] = counts.get(value, 0) + 1
+                counts[value] = counts.get(value, 0) + step.handed.get(value, 1)
                 until[value] = at
         until.update(dict.fromkeys(outputs, len(steps)))
         self.concatenated = {value for step in steps if isinstance(step.op, Concat) for value in step.reads}
@@ -267,6 +292,8 @@ class Frame:
         taken: set[str] = set()
         freed: list[Value] = []
         for value in step.makes:
+            if value in step.handed and value in names:
+                continue
             if until.get(value, -1) > at:
                 name = self.called(value, at, dying, taken)
                 taken.add(name)

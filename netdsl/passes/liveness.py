@@ -27,7 +27,7 @@ from netdsl.ir.graph import Node, Scope, Value
 from netdsl.ir.types import DTYPES
 from netdsl.ops import Op
 from netdsl.ops.source import Input, Weight
-from netdsl.passes.bindings import Frame, Step, is_sequential
+from netdsl.passes.bindings import Frame, Step, handed_on, is_sequential
 from netdsl.passes.facts import Facts, Holds, Lifetime, Lifetimes, Liveness
 from netdsl.passes.inplace import overwriting
 
@@ -167,6 +167,7 @@ class _Run:
                 note(item.inputs)
                 parts.append("")
                 note(item.outputs)
+                parts += (item.kind, *handed_on(item, nodes).values())
             else:
                 node = nodes[item]
                 parts += (type(node.op), item[inside:], len(shapes[item]), item in writing, node.train)
@@ -218,6 +219,7 @@ class _Run:
             if isinstance(item, Scope):
                 train = bool(self.trains) and next(item.nodes(), "") in self.trains
                 step = Step(scope, item, None, 0, train, item.module)
+                step.handed = handed_on(item, self.nodes)
             else:
                 module = scope.modules.get(item, "")
                 step = Step(
