@@ -554,7 +554,8 @@ def test_tables_of_several_nets(specs: list[str], options: list[str], folder: Pa
     header, *rows = printed(specs, "csv").splitlines()
     alone = {name: printed([name], "csv").splitlines() for name in names}
     assert header == f"net,{alone[names[0]][0]}"
-    assert rows == [f"{name.rpartition(':')[2]},{row}" for name in names for row in alone[name][1:]]
+    shown = {name: name.rpartition(":")[2] if specs == ["wide.net"] else name for name in names}
+    assert rows == [f"{shown[name]},{row}" for name in names for row in alone[name][1:]]
     pages = printed(specs, "markdown")
     convention = pages.splitlines()[-1]
     assert pages.count(convention) == 1
@@ -591,6 +592,23 @@ def test_rows_of_several_nets(folder: Path, capsys: Captured) -> None:
     ):
         assert cli.main(["cost", "wide.net", "lenet", *args]) == 2, args
         assert said in capsys.readouterr().err
+
+
+def test_nets_of_one_name_are_told_apart(folder: Path, capsys: Captured) -> None:
+    for name in ("a", "b"):
+        (folder / name).mkdir()
+        (folder / name / "n.net").write_text(SPEC, encoding="utf-8")
+    for args in ("cost --format csv", "compare --format csv", "compare", "cost"):
+        command, *options = args.split()
+        for specs in (["a", "b"], ["a/n.net", "b/n.net"]):
+            assert cli.main([command, *specs, *options]) == 0
+            names = [
+                line.replace(",", " ").partition(" ")[0] for line in capsys.readouterr().out.splitlines()
+            ]
+            assert [*dict.fromkeys(name for name in names if ".net:" in name)] == [
+                "a/n.net:n",
+                "b/n.net:n",
+            ], args
 
 
 @pytest.mark.parametrize("options", [[], ["--by", "block"], ["--format", "json"], ["--format", "csv"]])

@@ -551,6 +551,11 @@ def test_spans_and_call_stacks_of_nodes() -> None:
     ("lines", "at", "why"),
     [
         ("conv 3x3, 4\nhead: gap", "gap", "a label ends the chain"),
+        (
+            "a:\n    conv 3x3, 4\n    add:\n        identity\n        tanh",
+            "add",
+            "add joins values, which ends the chain",
+        ),
         ("a: conv 3x3, 4 -> slice 0, 2", "slice 0, 2", "slice is no module that a chain may have"),
         ("tokens\na: ln -> attention 4", "attention 4", "attention is no module that a chain may have"),
         ("a:\n    conv 3x3, 4\n    from x -> tanh", "tanh", "this reads something else than"),

@@ -259,6 +259,24 @@ def test_help_in_a_block_says_what_to_write(wrong: str, help: str, right: str) -
         ("repeat 2: conv 3x3, 16", "a repetition is a product: 2 * conv 3x3, 16", "2 * conv 3x3, 16"),
         ("3 x conv 3x3, 8", "a repetition is a product: 3 * conv 3x3, 8", "3 * conv 3x3, 8"),
         ("3x conv 3x3, 8", "a repetition stands in front: 3 *", "3 * conv 3x3, 8"),
+        (
+            "2 * conv 3x3, c, /2 first if r > 3, bias=false",
+            "2 * conv 3x3, c, /(2 if r > 3 else 1) first, bias=false",
+            "2 * conv 3x3, c, /(2 if r > 3 else 1) first, bias=false",
+        ),
+        ("conv 3x3, c, /2 if r > 3", "conv 3x3, c, /(2 if r > 3 else 1)", "conv 3x3, c, /(2 if r > 3 else 1)"),
+        (
+            "conv 3x3, c, /2 when r > 3, bias=false",
+            "conv 3x3, c, /(2 if r > 3 else 1), bias=false",
+            "conv 3x3, c, /(2 if r > 3 else 1), bias=false",
+        ),
+        ("when c > 5:\n    relu\ntanh", "an if: if c > 5:", "if c > 5:\n    relu\ntanh"),
+        ("unless c > 5:\n    relu\ntanh", "an if: if not (c > 5):", "if not (c > 5):\n    relu\ntanh"),
+        (
+            "y = conv1: conv 3x3, 8\nfrom y -> tanh",
+            "names a layer in a line: y = from flow -> conv 3x3, 8 as conv1",
+            "y = from flow -> conv 3x3, 8 as conv1\nfrom y -> tanh",
+        ),
         ("2 * conv 3x3, 16, /2 on first", "2 * conv 3x3, 16, /2 first", "2 * conv 3x3, 16, /2 first"),
         ("conv 16 3x3", "the size first, and a comma: conv 3x3, 16", "conv 3x3, 16"),
         ("conv 16 3x3, /2 -> relu", "conv 3x3, 16, /2 -> relu", "conv 3x3, 16, /2 -> relu"),
@@ -299,6 +317,9 @@ def test_help_in_a_block_says_what_to_write(wrong: str, help: str, right: str) -
         ("// so\nrelu", "a comment begins with #: # so", "# so\nrelu"),
         ('"""doc"""\nrelu', "a comment begins with #: # doc", "# doc\nrelu"),
         ('"""doc\nrelu', "a comment begins with #: # doc", "# doc\nrelu"),
+        ("maxpool (r, r), /2", "computed: maxpool dims(r, r), /2", "maxpool dims(r, r), /2"),
+        ("x = x.mean((2, 3))", "the mean of a map: gap", "gap"),
+        ("x = x.mean((2, 3), keepdim=True)", 'the mean of a map: mean "hw", keep=true', 'mean "hw", keep=true'),
         ("gap -> nn.Linear 10", "the module of a layer is not written: fc 10", "gap -> fc 10"),
         ("a, b = split 2\nfrom a", "a, b = from flow -> split 2", "a, b = from flow -> split 2\nfrom a"),
         (
@@ -343,6 +364,29 @@ def test_a_line_that_is_written_as_elsewhere_says_how(wrong: str, help: str, rig
             "a function is one expression: def f(v) = ...",
             "def f(v) = v * 2\nnet N:\n    input 3, 8x8\n    conv 3x3, f(2)",
         ),
+        ("net N:\n    input (3, 8, 8)\n    relu", "input 3, 8x8", "net N:\n    input 3, 8x8\n    relu"),
+        ("net N:\n    input (1, 3, 8, 8)\n    relu", "input 3, 8x8", "net N:\n    input 3, 8x8\n    relu"),
+        ("net N:\n    input (64, 64, 3)\n    relu", "input 3, 64x64", "net N:\n    input 3, 64x64\n    relu"),
+        ("net N:\n    input shape=(3, 8, 9)\n    relu", "input 3, 8x9", "net N:\n    input 3, 8x9\n    relu"),
+        ("net N:\n    input a: (3, 8, 9)\n    relu", "input a: 3, 8x9", "net N:\n    input a: 3, 8x9\n    relu"),
+        ("net N:\n    input a (3, 8, 9)\n    relu", "input a: 3, 8x9", "net N:\n    input a: 3, 8x9\n    relu"),
+        ("net N:\n    input a(32, 32, 1)\n    relu", "input a: 1, 32x32", "net N:\n    input a: 1, 32x32\n    relu"),
+        ("net N:\n    input a: 32x32, 3\n    relu", "input a: 3, 32x32", "net N:\n    input a: 3, 32x32\n    relu"),
+        (
+            "net N(w = 1.0):\n    input 3, 8x8\n    conv 3x3, w(8)\ndef w(n) = n",
+            "call one of them otherwise: `w` is a function, too",
+            "net N(wide = 1.0):\n    input 3, 8x8\n    conv 3x3, w(8)\ndef w(n) = n",
+        ),
+        (
+            "net N:\n    input 3, 8x8\n    add:\n        x\n        tanh",
+            "take it with: from x",
+            "net N:\n    input 3, 8x8\n    add:\n        from x\n        tanh",
+        ),
+        (
+            "net N:\n    input 3, 8x8\n    a: tanh\n    b: a -> relu  # so",
+            "take it with: from a -> relu",
+            "net N:\n    input 3, 8x8\n    a: tanh\n    b: from a -> relu  # so",
+        ),
         ('import X from "net"\nnet N:\n    input 3, 8x8\n    relu', '"net.net"',
          "net N:\n    input 3, 8x8\n    relu"),
     ],
@@ -356,7 +400,19 @@ def test_a_file_that_is_written_as_elsewhere_says_how(wrong: str, help: str, rig
 
 def test_lines_are_looked_at_in_no_time() -> None:
     begin = time.perf_counter()
-    for part in ("a, ", "a -> ", "1 x ", "from a ", "(1, ", "a if ", "a + ", "//a ", "a: "):
+    for part in (
+        "a, ",
+        "a -> ",
+        "1 x ",
+        "from a ",
+        "(1, ",
+        "a if ",
+        "a + ",
+        "//a ",
+        "a: ",
+        "a, /2 if ",
+        "(1, 1, 64",
+    ):
         habit((part * MAX_LINE)[:MAX_LINE])
     assert time.perf_counter() - begin < 5
 

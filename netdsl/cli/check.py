@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import os
 from typing import TYPE_CHECKING
 
 from netdsl.cli.common import (
     VERSION,
     add_once,
+    apart,
     nets_of,
     output,
     print_json,
     report,
-    source_of,
     spec_arguments,
     status_of,
     watch_option,
@@ -43,7 +42,6 @@ def run(args: argparse.Namespace) -> int:
 
     fine: list[Network] = []
     wrong: list[Diagnostic] = []
-    several = len(args.spec) > 1 or os.path.isdir(args.spec[0])
     for net in nets_of(args.spec, args, wrong):
         broken = net.check()
         add_once(wrong, broken)
@@ -56,9 +54,7 @@ def run(args: argparse.Namespace) -> int:
                     for name, shape in net.outputs.items()
                 )
                 counts = f"{len(net.graph):,} ops, {whole.params:,} params, {whole.macs:,} MACs"
-                source = source_of(net)
-                file = f"{printable(source.name)}:" if several and source.path is not None else ""
-                print(f"{file}{printable(net.name)}: {counts}, output {outputs}")
+                print(f"{printable(apart(net, args.spec))}: {counts}, output {outputs}")
     if args.format == "json":
         from netdsl.diagnostics.render import render_json
 

@@ -367,6 +367,13 @@ def source_of(net: Network) -> Source:
     return (net.recipe.variant or net.recipe.net).file.source
 
 
+def apart(net: Network, specs: Sequence[str]) -> str:
+    """Return a net's name, as `FILE:NAME` where it is of one of several files of the user's."""
+    source = source_of(net)
+    several = len(specs) > 1 or os.path.isdir(specs[0])
+    return f"{source.name}:{net.name}" if several and source.path is not None else net.name
+
+
 def read_for(nets: Iterable[Network]) -> list[Path]:
     """Return the files that nets were read from."""
     files = {id(file): file for net in nets for file in [(net.recipe.variant or net.recipe.net).file]}

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from netdsl.cli.common import expanded, files, inputs, look, misuse, print_json, settings, spec_arguments
+from netdsl.cli.common import (
+    expanded,
+    files,
+    inputs,
+    look,
+    misuse,
+    print_json,
+    settings,
+    source_of,
+    spec_arguments,
+)
 from netdsl.cli.pictures import check_output, write_picture
 
 if TYPE_CHECKING:
@@ -51,10 +62,17 @@ def run(args: argparse.Namespace) -> int:
     elif args.format == "json":
         print_json({"version": VERSION, "nets": rows})
     elif args.format == "csv":
-        print(_csv(rows))
+        print(_csv(_apart(rows, nets)))
     else:
-        print(_text([_cells(row) for row in rows], args.format or "table"))
+        print(_text([_cells(row) for row in _apart(rows, nets)], args.format or "table"))
     return 0
+
+
+def _apart(rows: Iterable[dict[str, Any]], nets: Sequence[Network]) -> list[dict[str, Any]]:
+    """Return the rows with nets of one name as `FILE:NAME`."""
+    names = Counter(net.name for net in nets)
+    shown = (f"{source_of(net).name}:{net.name}" if names[net.name] > 1 else net.name for net in nets)
+    return [{**row, "net": name} for row, name in zip(rows, shown, strict=True)]
 
 
 def _networks(spec: str, args: argparse.Namespace) -> Iterator[Network]:

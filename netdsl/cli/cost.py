@@ -10,6 +10,7 @@ from textwrap import indent
 from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.cli.common import (
+    apart,
     as_json,
     expanded,
     look,
@@ -220,7 +221,8 @@ def _tables(nets: Iterable[Network], args: argparse.Namespace) -> None:
         elif form == "csv":
             lines = view.csv_lines(_costs(net, args), _view(args))
             header = next(lines)
-            print(csv([*([] if number else [("net", *header)]), *((net.name, *line) for line in lines)]))
+            name = apart(net, args.spec)
+            print(csv([*([] if number else [("net", *header)]), *((name, *line) for line in lines)]))
         elif form == "markdown":
             shown = view.sheet(_costs(net, args), _exact(args, convention=False))
             print(shown.replace(caption=f"## {shown.caption}").markdown(), end="\n\n")

@@ -562,7 +562,10 @@ class Evaluator:
         if isinstance(target, InitFunction):
             return self._init(target.kind, args, keywords, span)
         if not isinstance(target, Function):
-            raise fail("E208", f"{kind_of(target)} cannot be called", span)
+            name = node.function.text if isinstance(node.function, tree.Name) else ""
+            hides = any(isinstance(one.names.get(name), Function) for one in env.outwards())
+            help = f"call one of them otherwise: `{name}` is a function, too" if hides else ""
+            raise fail("E208", f"{kind_of(target)} cannot be called", span, help)
         if target.params == ("*",):
             if keywords:
                 raise fail("E202", f"{target.name} takes no `{next(iter(keywords))}=`", span)

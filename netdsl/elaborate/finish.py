@@ -6,6 +6,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import count
+from typing import TypeGuard
 
 from netdsl.diagnostics import Diagnostic, Label, NetError
 from netdsl.elaborate.draft import Draft, DraftScope
@@ -139,7 +140,12 @@ class Finisher:
             if nameless and (end := self._break(scope)):
                 found += [(item, scope, end) for item in nameless]
         found = sorted(reversed(found), key=lambda one: self._item(one[0]).span.start)
-        return [self._needs_label(*one) for one in found]
+        shown: set[DraftScope] = set()
+        wrong = []
+        for item, scope, end in found:
+            wrong.append(self._needs_label(item, scope, end, scope in shown))
+            shown.add(scope)
+        return wrong
 
     def _item(self, item: int | DraftScope) -> Draft | DraftScope:
         return item if isinstance(item, DraftScope) else self.drafts[item]
@@ -159,15 +165,24 @@ class Finisher:
         """Return what ends the chain of a scope: not an unlabelled module that reads the one value before it."""
         flow = self.coming[scope]
         for item in scope.drafts:
-            behind = follow(self._item(item), self._reads(item), self.results(item), flow)
+            one = self._item(item)
+            behind = follow(one, self._reads(item), self.results(item), flow)
             if isinstance(behind, Label):
+                joint = next((other for other in map(self._item, scope.drafts) if self._joins(other)), None)
+                if joint is not None and isinstance(one, Draft) and one.op.wiring:
+                    return Label(joint.span, f"{joint.op.name} joins values, which ends the chain")
                 return behind
             flow = behind
         if self.leaving[scope] != flow:
             return Label(scope.span, "this ends with something else than its last step makes")
         return None
 
-    def _needs_label(self, item: int | DraftScope, scope: DraftScope, end: Label) -> Diagnostic:
+    @staticmethod
+    def _joins(one: Draft | DraftScope) -> TypeGuard[Draft]:
+        return isinstance(one, Draft) and one.op.wiring and len(one.inputs) > 1
+
+    def _needs_label(self, item: int | DraftScope, scope: DraftScope, end: Label, shown: bool) -> Diagnostic:
+        """Return the error for an item; `end` is what ends its chain, `shown` whether one before says that."""
         one = self._item(item)
         what = (one.block or "the group") if isinstance(one, DraftScope) else one.op.name
         where = {"net": f"the net {scope.block}", "block": f"block {scope.block}"}.get(scope.kind, scope.path)
@@ -184,7 +199,7 @@ class Finisher:
         else:
             help = f"{own}: {one.span.text}" if _is_line(one.span) else f"{one.span.text} as {own}"
         here = end.span == one.span
-        note, labels = (end.message, ()) if here else ("", (end,))
+        note, labels = (end.message, ()) if here else ("", () if shown else (end,))
         return Diagnostic("E221", message, one.span, note, labels=labels, calls=one.calls, help=help)
 
     # ---------------------------------------------------------------- the graph

@@ -77,6 +77,8 @@ MAX_RECURSION = 16
 _WORD = re.compile(r"(?<![\w.])[A-Za-z_]\w*")
 _OF_VALUES = frozenset("E203 E206 E207 E208 E209 E212 E213 E301 E304".split())
 """Errors that another value of an argument may not have."""
+_OF_IMAGE = re.compile(r"\bx\.")
+"""A size of `x`, which in a net is that of its input, and not of what flows."""
 _SHORTCUT = re.compile(r"((?:[^:\n]+: )?identity) when (.+)")
 """A branch that is what comes in whether its `when` holds or not."""
 
@@ -440,7 +442,11 @@ class Layers(ABC):
         """Return the error for an op that nobody knows: `conv3-64` is how papers write it."""
         word, span, env = name.text, place.span(name), place.env
         if env.find_tensor(word) is not None:
-            return fail("E201", f"`{word}` is a value, not an op", span, f"take it with: from {word} -> ...")
+            line = span.source.line(span.line).partition("#")[0]
+            before, rest = line[: span.column - 1].strip(), line[span.column - 1 :].strip()
+            begins = not before or before.endswith((":", "=", "("))
+            help = f"take it with: from {rest}" if begins else f"take it with: from {word} -> ..."
+            return fail("E201", f"`{word}` is a value, not an op", span, help)
         base = word.rstrip("0123456789")
         digits, text = word[len(base) :], place.span(node).text
         if digits and isinstance(env.find_name(base), OpValue):
@@ -1055,6 +1061,7 @@ def given_at(diagnostic: Diagnostic, place: Place) -> Iterator[Label]:
         if values := calls[0].values:
             yield Label(calls[0].span, ", ".join(f"{one.name} is {one.value}" for one in values))
         return
+    outermost = calls[-1]
     for frame in calls if diagnostic.code in _OF_VALUES else ():
         words = set(_WORD.findall(span.text))
         words |= read_by(words, span, place) if found is None else set()
@@ -1062,7 +1069,9 @@ def given_at(diagnostic: Diagnostic, place: Place) -> Iterator[Label]:
         at = named[0].span if len(named) == 1 else None
         if at is None or not frame.span.covers(at):
             break
-        found, span = Label(at, str(named[0])), at
+        image = frame is outermost and _OF_IMAGE.search(at.text) is not None
+        hint = "; x is the net's input, and flow what comes in" if image else ""
+        found, span = Label(at, f"{named[0]}{hint}"), at
     if found is not None:
         yield found
 

@@ -203,12 +203,14 @@ class Env:
 
     def known(self) -> list[str]:
         """Return every name that can be seen from here."""
+        return list(dict.fromkeys(name for env in self.outwards() for name in (*env.names, *env.tensors)))
+
+    def outwards(self) -> Iterator[Env]:
+        """Yield the scopes from this one outwards."""
         env: Env | None = self
-        names: dict[str, None] = {}
         while env is not None:
-            names.update(dict.fromkeys((*env.names, *env.tensors)))
+            yield env
             env = env.parent
-        return list(names)
 
 
 MISSING = object()

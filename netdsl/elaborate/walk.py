@@ -348,7 +348,7 @@ class Walker(Layers):
     def leave_container(self, node: tree.Container, inner: Place, place: Place) -> None:
         """Go on with what a line's body made."""
         self.leave(inner, place)
-        place.flow = self.known(inner.flow)
+        place.flow = self.known(self.need(inner.flow, node.label or node, place))
         if node.label is not None:
             self.define(node.label, place.flow, place)
 
@@ -791,19 +791,36 @@ class Walker(Layers):
     def sizes(self, node: tree.Input, place: Place) -> list[int]:
         """Return the sizes of an input as the spec gives them."""
         sizes: list[int] = []
+        values: list[int | Dims] = []
         for arg in node.args:
             if not isinstance(arg, tree.Expr):
                 raise fail("E202", "input takes sizes only", place.span(arg), "input 3, 224x224")
-            value = self.evaluator.eval(arg, place.env, place.source)
+            value = self.size(arg, node, place)
             if not is_whole(value) and not isinstance(value, Dims):
                 raise fail(
                     "E203", f"input takes sizes, got {show(value)}", place.span(arg), "input 3, 224x224"
                 )
+            values.append(value)
             sizes += [value] if isinstance(value, int) else value
+        if len(sizes) == 3 and len(values) == 2 and isinstance(values[0], Dims):
+            what = "the channels of an input stand before its rows and columns"
+            pixels, channels = (place.span(arg).text for arg in node.args)
+            name = f"{node.name.text}: " if node.name else ""
+            raise fail("E203", what, place.span(node), f"input {name}{channels}, {pixels}")
         if not 1 <= len(sizes) <= 3 or min(sizes) < 1:
             what = f"an input has one to three sizes from 1, got {show(tuple(sizes))}"
             raise fail("E203", what, place.span(node), "input 3, 224x224")
         return sizes
+
+    def size(self, arg: tree.Expr, node: tree.Input, place: Place) -> Any:
+        """Return one size of an input; the error for `input image (3, 64, 64)` says where a name stands."""
+        try:
+            return self.evaluator.eval(arg, place.env, place.source)
+        except SpecError as error:
+            from netdsl.syntax.habits import habit  # only errors need it
+
+            help = habit(place.span(node).text) if isinstance(arg, tree.CallExpr) else ""
+            raise SpecError(error.diagnostic.replace(help=help)) if help else error from None
 
     def meta_line(self, node: tree.Meta, place: Place) -> None:
         """`meta year=2014`."""

@@ -21,6 +21,11 @@ def _habit(looks: str, phrase: str, line: str = "") -> Habit:
     return Habit(re.compile(looks), phrase, line)
 
 
+_SAMPLE = r"\((?:(?:1|[Nn]one), ?(?=\d+, ?\d+, ?\d+\)))?(\d+), ?(\d+), ?(\d+)\)"
+"""Channels, rows and columns; before them the batch, which a spec does not have."""
+_PIXELS_FIRST = r"\((?:(?:1|[Nn]one), ?)?(\d{2,}), ?(\d{2,}), ?([134])\)"
+"""Rows, columns and channels, as Keras has them."""
+
 HABITS = (
     _habit(r"class (\w+)(\(.*\))?:", "a model is a net, a module of it a block", r"net \1:"),
     _habit(r"(?:model|module|network|architecture|layer) (\w+(?:\(.*\))?:)", "a model is a net", r"net \1"),
@@ -57,6 +62,19 @@ HABITS = (
     _habit(r"(.*, ?/\w+) (?:on|at|for|in)(?: the)? first\b(.*)", "the first copy's stride", r"\1 first\2"),
     _habit(r"(.*, ?)/ ?first (\w+)(.*)", "the first copy's stride", r"\1/\2 first\3"),
     _habit(r"(.*, ?)stride ?= ?(\w+) first\b(.*)", "the first copy's stride", r"\1/\2 first\3"),
+    _habit(
+        r"(.*, ?)/(\w+)( first)? (?:if|when) ((?:(?!->)[^,|])+)(, .*)",
+        "a value that a condition decides",
+        r"\1/(\2 if \4 else 1)\3\5",
+    ),
+    _habit(
+        r"(.*, ?)/(\w+)( first)? if ((?:(?! else |->)[^,|])+)",
+        "a value that a condition decides",
+        r"\1/(\2 if \4 else 1)\3",
+    ),
+    _habit(r"when (.*\S) ?:(.*)", "what lines depend on is an if", r"if \1:\2"),
+    _habit(r"unless (.*\S) ?:(.*)", "what lines depend on is an if", r"if not (\1):\2"),
+    _habit(r"(\w+) = (\w+): ?([^:>|]+)", "`as` names a layer in a line", r"\1 = from flow -> \3 as \2"),
     _habit(r"default ?: ?(.*)", "no `:` follows the word", r"default \1"),
     _habit(r"from ([^>]+) -> (\w+): ?(.+)", "a label begins its line", r"\2: from \1 -> \3"),
     _habit(r"(.*\b)?from \((\w+(?:, ?\w+)+)\)(.*)", "values have commas between them alone", r"\1from \2\3"),
@@ -88,10 +106,28 @@ HABITS = (
         r"\1[\2 when \3] -> [\4 when not (\3)]",
     ),
     _habit(r"(.*\b\w+) (\d+) (\d+x\d+)(.*)", "the size first, and a comma", r"\1 \3, \2\4"),
-    _habit(r"input \((\d+), ?(\d+), ?(\d+)\)", "sizes are written 32x32", r"input \1, \2x\3"),
+    _habit(rf"input (?:(?:shape|size) ?= ?)?{_PIXELS_FIRST}", "the channels stand first", r"input \3, \1x\2"),
+    _habit(
+        rf"input (?!shape\b|size\b)(\w+) ?[:=]? ?{_PIXELS_FIRST}",
+        "the channels stand first",
+        r"input \1: \4, \2x\3",
+    ),
+    _habit(rf"input (?:\w+ ?= ?)?{_SAMPLE}", "sizes are written 32x32", r"input \1, \2x\3"),
+    _habit(rf"input (\w+) ?:? ?{_SAMPLE}", "sizes are written 32x32", r"input \1: \2, \3x\4"),
+    _habit(
+        r"(?:\w+ = )?\w+\.mean\(.*\(?(?:2, ?3|-2, ?-1)[)\]], ?keepdim=True\)",
+        "the mean of a map",
+        'mean "hw", keep=true',
+    ),
+    _habit(r"(?:\w+ = )?\w+\.mean\(.*\(?(?:2, ?3|-2, ?-1)[)\]]\)", "the mean of a map", "gap"),
     _habit(r"(\w+ = )\((.*,.*)\)", "a tuple is a list", r"\1[\2]"),
     _habit(r"(.*\d+x\d+.*, )\((.*,.*)\)(.*)", "a tuple is a list", r"\1[\2]\3"),
     _habit(r"(.*)\((\d+), ?(\d+)\)(.*)", "sizes are written 3x3", r"\1\2x\3\4"),
+    _habit(
+        r"(.*[\w)] |.*=) ?\((\w+), ?(\w+)\)((?:,| as | ->).*)?",
+        "dimensions that are computed",
+        r"\1dims(\2, \3)\4",
+    ),
     _habit(
         r"def (\w+)\((.*:.*)\) ?= ?(.*)", "what a function takes has no types", r"def \1({types:\2}) = \3"
     ),
