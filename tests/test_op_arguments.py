@@ -244,6 +244,20 @@ net N(pool: op = avgpool):
 variant one = N()
 variant two = N(maxpool)
 """,
+    "a pool that nothing reads": """\
+block B(pool: op):
+    pool 3x3, /2, pad=1
+
+net N(pool: op = avgpool):
+    input 4, 16x16
+    a: B maxpool
+    if x.c > 4:
+        b: B pool
+    gap
+
+variant one = N()
+variant two = N(maxpool)
+""",
     "a block that may be none": """\
 block SE:
     c: conv 1x1, x.c

@@ -1365,7 +1365,7 @@ class Family:
                 if isinstance(item, Child):
                     values += item.args.values()
         for variant in self.variants:
-            values += variant.args.values()
+            values += (variant.args[parameter.name] for parameter in variant.staged.params)
         return values
 
     def targets_of(self, staged: Staged) -> Iterator[OpValue]:
