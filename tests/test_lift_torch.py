@@ -17,9 +17,10 @@ import torch.nn.functional as F
 from conftest import import_torchvision
 from netdsl_from_torch.layout import Atom, Layout, Unknown, whole
 from netdsl_from_torch.proof import prove
-from netdsl_from_torch.tape import KEEPING, WRITING, Shapes
+from netdsl_from_torch.tape import KEEPING, WRITING, Macs, Shapes, abstract, emptied
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 import netdsl
 from netdsl import Network, api, lift
@@ -707,17 +708,91 @@ FAULTS = {
 }
 
 
+LARGE = (6, 136, 75)
+"""An input that training can be compared at a smaller size of, 72x75."""
+
+
+@pytest.mark.parametrize("shape", [MAP, LARGE])
 @pytest.mark.parametrize("fault", FAULTS)
-def test_the_proof_sees(fault: str) -> None:
+def test_the_proof_sees(fault: str, shape: tuple[int, ...]) -> None:
     before, after, where = FAULTS[fault]
     torch.manual_seed(3)
     model = Small()
-    text = lifted(model).text
+    text = lifted(model, shape).text
     assert before in text
     other = api.loads(text.replace(before, after))
-    checks = prove(other, model, [MAP])
+    checks = prove(other, model, [shape])
     assert where in [check.what for check in checks if not check.ok]
-    assert all(check.ok for check in prove(api.loads(text), model, [MAP]))
+    assert all(check.ok for check in prove(api.loads(text), model, [shape]))
+
+
+class Pools(nn.Module):
+    """A net whose sizes are odd, and even, on the way."""
+
+    def __init__(self, one_size: bool, head: bool) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(6, 4, 3, 2, bias=False)
+        self.bn = nn.BatchNorm2d(4, momentum=0.3)
+        self.pool = nn.MaxPool2d(3, 2, ceil_mode=True)
+        self.drop = nn.Dropout(0.3)
+        self.fc = nn.Linear(4 * 33 * 18 if one_size else 4, 5)
+        self.one_size, self.head = one_size, nn.Linear(4, 3) if head else None
+
+    def forward(self, x: Tensor) -> Any:
+        x = self.pool(self.bn(self.conv(x)))
+        pooled = x.mean((2, 3))
+        y = self.fc(self.drop(x.flatten(1) if self.one_size else pooled))
+        return (y, self.head(pooled)) if self.head is not None and self.training else y
+
+
+@pytest.mark.parametrize(
+    ("one_size", "head", "at"), [(False, False, ", at 6x72x75"), (True, False, ""), (False, True, "")]
+)
+def test_training_is_compared_at_a_smaller_size(one_size: bool, head: bool, at: str) -> None:
+    """Where the model takes one, and has no head then."""
+    model = Pools(one_size, head)
+    if head:
+        model.eval()
+    momentum = model.bn.momentum
+    checks = {check.what: check.said for check in lifted(model, LARGE).checks}
+    assert checks["outputs in evaluation"] == "equal bit for bit"
+    assert checks["outputs in training, from one seed"] == f"equal bit for bit{at}"
+    assert checks["running statistics after it"] == f"equal bit for bit{at}"
+    assert model.bn.momentum == momentum
+
+
+def test_a_net_of_one_size_is_compared_there() -> None:
+    """The model takes any size, and what is held against it does not."""
+    model = Pools(False, False)
+    text = lifted(model, LARGE).text
+    assert "-> gap\n" in text
+    checks = prove(api.loads(text.replace("-> gap\n", "-> avgpool 33x18 -> flatten\n")), model, [LARGE])
+    assert [check.ok for check in checks] == [True] * 5
+    assert not any(", at " in check.said for check in checks)
+
+
+MULTIPLYING = {
+    "conv": (lambda: nn.Conv2d(6, 9, 3, 2, groups=3), MAP),
+    "upconv": (lambda: nn.ConvTranspose2d(6, 4, 3, 2), MAP),
+    "fc": (lambda: nn.Linear(8, 3), (5, 8)),
+    "attention": (lambda: nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), (5, 8)),
+    "sdpa": (lambda: Do(lambda x: F.scaled_dot_product_attention(x, x, x)), MAP),
+    "products": (lambda: Do(lambda x: x @ x.transpose(-1, -2) @ x), MAP),
+}
+
+
+@pytest.mark.parametrize("name", MULTIPLYING)
+def test_macs_are_those_of_torchs_counter(name: str) -> None:
+    make, shape = MULTIPLYING[name]
+    model = make()
+    if isinstance(model, Do):
+        ready(model)
+    x = torch.zeros(1, *shape, device="meta")
+    with FlopCounterMode(display=False) as theirs, torch.no_grad():
+        abstract(model).eval()(x)
+    with Macs() as ours, torch.no_grad():
+        emptied(model).eval()(x)
+    assert ours.flops == theirs.get_total_flops() > 0
 
 
 def test_a_text_without_proof_is_written_plainly(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,34 +1,41 @@
-"""A lifted net against its model, with live numbers: keys, outputs, running statistics, MACs."""
+"""A lifted net against its model, with live numbers: keys, outputs, running statistics, MACs.
+
+Outputs in evaluation are compared of one sample at the size that was read. What only training has is rates of dropout
+and statistics of batches, which no size changes: two samples of a smaller one show it, where model and net take that.
+Where there are outputs in training only, it is compared at the size that was read, too.
+"""
 
 from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from netdsl.against import flat
 from netdsl.frontend import Check
 from netdsl.network import Network
 from netdsl_from_torch.common import same_keys
-from netdsl_from_torch.tape import BATCH, Shapes, abstract
+from netdsl_from_torch.tape import BATCH, Macs, emptied
 
 SEED = 0
 BOUND = 1e-9
 """The largest error in float64 where sums are taken in another order, relative to the largest number."""
 SCALE = 8
-"""How many times the first sample's numbers the second's are: relu6 is relu where all are near 1."""
+"""How many times the first sample's numbers the second's are, and of one alone the second half those of the first:
+relu6 is relu where all are near 1."""
+STEP = 64
+"""Sizes that differ by it are rounded alike, up or down, wherever six strides halve them; and the least of maps."""
 
 
 def prove(net: Network, model: nn.Module, shapes: Sequence[Sequence[int]]) -> tuple[Check, ...]:
     """Return what was compared; the model stays as it is."""
     random = torch.random.get_rng_state()
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")
             return _prove(net, model, shapes)
     finally:
@@ -42,70 +49,134 @@ def _prove(net: Network, model: nn.Module, shapes: Sequence[Sequence[int]]) -> t
     if not keys.ok:
         return (keys,)
     torch.manual_seed(SEED)
+    alone = [torch.randn(1, *shape) for shape in shapes]
+    for x in alone:
+        x[..., x.shape[-1] // 2 :] *= SCALE
+    inputs = [_drawn(shapes)]
+    small = [_smaller(shape) for shape in shapes]
+    if small != [[*shape] for shape in shapes] and not any(output.train for output in net.graph.outputs):
+        inputs.insert(0, _drawn(small))
+    enliven(theirs)
+    found: list[Check] = []
+    for dtype in (torch.float32, torch.float64):
+        found = _outputs(ours, theirs, alone, inputs, dtype)
+        if all(check.ok for check in found):
+            break
+    return (keys, *found, _macs(ours, theirs, shapes))
+
+
+def _drawn(shapes: Sequence[Sequence[int]]) -> list[Tensor]:
+    """Return two samples of each input."""
     inputs = [torch.randn(BATCH, *shape) for shape in shapes]
     for x in inputs:
         x[1:] *= SCALE
-    enliven(theirs, inputs)
-    found: list[Check] = []
-    for dtype in (torch.float32, torch.float64):
-        found = _outputs(ours, theirs, inputs, dtype)
-        if all(check.ok for check in found):
-            break
-    return (keys, *found, _macs(ours, model, shapes))
+    return inputs
 
 
-def enliven(model: nn.Module, inputs: Sequence[Tensor]) -> None:
-    """Give a model numbers of which all show: what is constant is drawn, running statistics are the input's.
+def _smaller(shape: Sequence[int]) -> list[int]:
+    """Return a shape of a smaller map, whose sizes are rounded as those of the larger one."""
+    if len(shape) < 3:
+        return [*shape]
+    return [shape[0], *(size if size < STEP else STEP + size % STEP for size in shape[1:])]
+
+
+def enliven(model: nn.Module) -> None:
+    """Give a model numbers of which all show: what is constant is drawn.
 
     Norms scale by 0.5 to 8, so that activations get numbers of all sizes; a layer that starts as zeros would hide
     what is before it.
     """
-    with torch.no_grad():
-        for key, parameter in model.named_parameters():
-            if not parameter.is_floating_point() or bool((parameter != parameter.flatten()[:1]).any()):
-                continue
-            if parameter.ndim == 1 and key.endswith("weight"):
-                parameter.copy_(torch.exp2(torch.empty_like(parameter).uniform_(-1, 3)))
-            else:
-                parameter.copy_(torch.randn_like(parameter) * 0.1)
-        norms: list[Any] = [
-            one for one in model.modules() if isinstance(one, nn.modules.batchnorm._BatchNorm)
-        ]
-        momenta = [one.momentum for one in norms]
-        for one in norms:
-            one.momentum = 1.0
-        model.train()(*(x.clone() for x in inputs))
-        for one, momentum in zip(norms, momenta, strict=True):
-            one.momentum = momentum
-            if one.running_mean is not None:
-                deviation = one.running_var.sqrt()
-                one.running_mean += torch.randn_like(deviation) * deviation * 0.1
-                one.running_var *= torch.empty_like(deviation).uniform_(0.8, 1.25)
+    for key, parameter in model.named_parameters():
+        if not parameter.is_floating_point() or bool((parameter != parameter.flatten()[:1]).any()):
+            continue
+        if parameter.ndim == 1 and key.endswith("weight"):
+            parameter.copy_(torch.exp2(torch.empty_like(parameter).uniform_(-1, 3)))
+        else:
+            parameter.copy_(torch.randn_like(parameter) * 0.1)
 
 
-def _outputs(ours: nn.Module, theirs: nn.Module, inputs: Sequence[Tensor], dtype: torch.dtype) -> list[Check]:
-    """Compare outputs in evaluation and in training, and what training leaves."""
+@contextmanager
+def observed(model: nn.Module) -> Iterator[Callable[[], None]]:
+    """Give what sets running statistics to about those of the batches that norms get within."""
+    seen: dict[nn.Module, tuple[Tensor, Tensor]] = {}
+
+    def see(norm: nn.Module, args: tuple[Tensor, ...]) -> None:
+        x = args[0].transpose(0, 1).flatten(1)
+        seen[norm] = x.mean(1), x.var(1)
+
+    def settle() -> None:
+        for norm, (mean, var) in seen.items():
+            buffers = dict(norm.named_buffers(recurse=False))
+            if "running_mean" in buffers:
+                drawn = mean + torch.randn_like(mean) * var.sqrt() * 0.1
+                buffers["running_mean"].copy_(drawn)
+                buffers["running_var"].copy_(var * torch.empty_like(var).uniform_(0.8, 1.25))
+
+    norms = [one for one in model.modules() if isinstance(one, nn.modules.batchnorm._BatchNorm)]
+    hooks = [one.register_forward_pre_hook(see) for one in norms]
+    try:
+        yield settle
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _outputs(
+    ours: nn.Module,
+    theirs: nn.Module,
+    alone: Sequence[Tensor],
+    inputs: Sequence[Sequence[Tensor]],
+    dtype: torch.dtype,
+) -> list[Check]:
+    """Compare outputs of one sample in evaluation, and of the first inputs in training, and what that leaves.
+
+    Where these cannot be compared, or differ, the next ones are.
+    """
     mine, other = ours.to(dtype), theirs.to(dtype)
+    begin = copy.deepcopy(dict(other.named_buffers()))
+    for x in inputs:
+        for key, buffer in other.named_buffers():
+            buffer.copy_(begin[key])
+        mine.load_state_dict(other.state_dict())
+        sizes = f", at {'x'.join(map(str, x[0].shape[1:]))}" if x is not inputs[-1] else ""
+        try:
+            with observed(other) as settle:
+                trained = _trained(mine, other, x, dtype, sizes)
+        except Exception:  # one of them takes one size only, and raises what it likes
+            if x is inputs[-1]:
+                raise
+            continue
+        if all(check.ok for check in trained):
+            break
+    settle()
     mine.load_state_dict(other.state_dict())
-    found = []
-    for train, what in ((False, "outputs in evaluation"), (True, "outputs in training, from one seed")):
-        results: list[list[Tensor]] = []
-        for module in (mine, other):
-            torch.manual_seed(SEED)
-            with torch.no_grad():
-                y = module.train(train)(*(x.to(dtype) for x in inputs))
-            results.append([*flat(y)])
-        found.append(_compared(what, results[0], results[1], dtype))
+    evaluated = [_run(module, False, alone, dtype) for module in (mine, other)]
+    return [_compared("outputs in evaluation", evaluated, dtype), *trained]
+
+
+def _trained(
+    mine: nn.Module, other: nn.Module, inputs: Sequence[Tensor], dtype: torch.dtype, sizes: str
+) -> list[Check]:
+    """Compare outputs in training, and what it leaves."""
+    results = [_run(module, True, inputs, dtype) for module in (mine, other)]
+    found = [_compared("outputs in training, from one seed", results, dtype, sizes)]
     own, state, buffers = mine.state_dict(), other.state_dict(), dict(other.named_buffers())
     keys = [key for key in own if key in buffers and own[key].is_floating_point()]
     if keys:
         kept = [[held[key] for key in keys] for held in (own, state)]
-        found.append(_compared("running statistics after it", kept[0], kept[1], dtype))
+        found.append(_compared("running statistics after it", kept, dtype, sizes))
     return found
 
 
-def _compared(what: str, ours: list[Tensor], theirs: list[Tensor], dtype: torch.dtype) -> Check:
+def _run(module: nn.Module, train: bool, inputs: Sequence[Tensor], dtype: torch.dtype) -> list[Tensor]:
+    """Return what a module makes of some inputs, from one seed."""
+    torch.manual_seed(SEED)
+    return [*flat(module.train(train)(*(x.to(dtype) for x in inputs)))]
+
+
+def _compared(what: str, both: Sequence[list[Tensor]], dtype: torch.dtype, sizes: str = "") -> Check:
     """Compare tensors, bit for bit or, in float64, up to what the order of sums makes."""
+    ours, theirs = both
     if len(ours) != len(theirs):
         return Check(what, f"{len(ours)} here, {len(theirs)} there", False)
     for a, b in zip(ours, theirs, strict=True):
@@ -114,22 +185,24 @@ def _compared(what: str, ours: list[Tensor], theirs: list[Tensor], dtype: torch.
         if not bool(b.isfinite().all()):
             return Check(what, "the model makes numbers that are not finite", False)
     if all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True)):
-        return Check(what, "equal bit for bit", True)
+        return Check(what, f"equal bit for bit{sizes}", True)
     worst = max(
         float((a - b).abs().max() / b.abs().max().clamp(min=1e-30)) for a, b in zip(ours, theirs, strict=True)
     )
-    said = f"differ by {worst:.1e} of the largest number at most, in {str(dtype).removeprefix('torch.')}"
+    said = (
+        f"differ by {worst:.1e} of the largest number at most, in {str(dtype).removeprefix('torch.')}{sizes}"
+    )
     return Check(what, said, dtype == torch.float64 and worst <= BOUND)
 
 
-def _macs(ours: nn.Module, model: nn.Module, shapes: Sequence[Sequence[int]]) -> Check:
-    """Compare what torch's counter counts of a sample."""
+def _macs(ours: nn.Module, theirs: nn.Module, shapes: Sequence[Sequence[int]]) -> Check:
+    """Compare what torch counts of a sample; the modules lose their numbers."""
     counts = []
-    for module in (ours, model):
-        one = abstract(module).float().eval()
-        with FlopCounterMode(display=False) as counter, Shapes(), torch.no_grad():
+    for module in (ours, theirs):
+        one = emptied(module).float().eval()
+        with Macs() as counter:
             one(*(torch.zeros(1, *shape, device="meta") for shape in shapes))
-        counts.append(counter.get_total_flops() // 2)
+        counts.append(counter.flops // 2)
     mine, other = counts
     said = f"{mine:,}" if mine == other else f"{mine:,} here, {other:,} there"
     return Check("MACs of a sample", said, mine == other)

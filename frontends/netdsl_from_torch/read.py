@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from torch import Tensor, nn
 
@@ -18,11 +18,12 @@ from netdsl.network import Network
 from netdsl_from_torch.common import label_of, net_name
 from netdsl_from_torch.making import Given, made
 from netdsl_from_torch.proof import prove
-from netdsl_from_torch.tape import Tape, first_that_runs, record
+from netdsl_from_torch.tape import evaluated, first_that_runs, record
 from netdsl_from_torch.translate import Cause, Translation
 from netdsl_from_torch.tree import Tree
 from netdsl_from_torch.whole import is_whole
 
+Result = TypeVar("Result")
 FORMS = "torchvision:NAME, timm:NAME, MODULE:FACTORY or FILE.py:FACTORY"
 """What names a model."""
 SIDES = (224, 32, 28, 64, 96, 128, 256, 299, 331, 384, 512, 48, 16, 8)
@@ -134,9 +135,9 @@ class Model:
     def _graph(self) -> Graph:
         """Return the graph; NetError with every call that has no op."""
         shapes = list(self.inputs.values())
-        tape, evaluated = self._run(shapes, True), self._run(shapes, False)
+        tape = self._run(shapes, lambda: record(self.model, shapes, is_whole))
         translation = Translation(tape, shapes, True)
-        outputs = _outputs(tape, evaluated)
+        outputs = _outputs(tape.result, self._run(shapes, lambda: evaluated(tape, self.model, shapes)))
         causes = list(translation.causes)
         if not causes:
             tree = Tree(translation, list(self.model.state_dict()), outputs, list(self.inputs), self.given)
@@ -145,9 +146,10 @@ class Model:
             raise NetError(_reported(self.source, causes))
         return tree.graph
 
-    def _run(self, shapes: Sequence[Sequence[int]], train: bool) -> Tape:
+    def _run(self, shapes: Sequence[Sequence[int]], run: Callable[[], Result]) -> Result:
+        """Return what a run of the model makes."""
         try:
-            return record(self.model, shapes, is_whole, train)
+            return run()
         except Exception as error:  # a model raises what it likes
             sizes = ", ".join("x".join(map(str, shape)) for shape in shapes)
             what = f"{self.source} does not run on {sizes}: {against.said(error)}"
@@ -186,10 +188,10 @@ def _factory(reference: str) -> Any:
     return found
 
 
-def _outputs(tape: Tape, evaluated: Tape) -> list[tuple[str, bool]]:
-    """Return what each output is called, and whether it exists in training only."""
-    names = _names(tape.result)
-    kept = _names(evaluated.result)
+def _outputs(trained: Any, evaluated: Any) -> list[tuple[str, bool]]:
+    """Return what each output of a model is called, and whether it exists in training only."""
+    names = _names(trained)
+    kept = _names(evaluated)
     if len(kept) == 1 and kept == [""]:
         trained = [False, *[True] * (len(names) - 1)]
     elif {*kept} <= {*names} and "" not in kept:

@@ -21,7 +21,7 @@ from netdsl.against import flat
 
 BATCH = 2
 """How many samples a model runs with."""
-_ACTIVATIONS = "celu clamp elu gelu hardsigmoid hardswish hardtanh leaky_relu mish relu".split()
+_ACTIVATIONS = "celu clamp elu gelu hardsigmoid hardswish hardtanh leaky_relu mish relu silu".split()
 KEEPING = frozenset([getattr(torch.ops.aten, name).default for name in (*_ACTIVATIONS, "softplus")])
 """What makes a tensor like its first."""
 WRITING = frozenset([getattr(torch.ops.aten, f"{name}_").default for name in _ACTIVATIONS])
@@ -122,13 +122,35 @@ def abstract(model: nn.Module) -> nn.Module:
     """Return a copy of a model whose tensors have shapes and no numbers."""
     memo: dict[int, Any] = {}
     for module in model.modules():
-        for tensor in (*module._parameters.values(), *module._buffers.values(), *module.__dict__.values()):
-            if isinstance(tensor, Tensor) and id(tensor) not in memo:
-                made: Tensor = torch.empty_like(tensor, device="meta", requires_grad=False)
-                if isinstance(tensor, nn.Parameter):
-                    made = nn.Parameter(made, requires_grad=tensor.requires_grad)
-                memo[id(tensor)] = made
+        for table in _tables(module):
+            for tensor in table.values():
+                if isinstance(tensor, Tensor) and id(tensor) not in memo:
+                    memo[id(tensor)] = _empty(tensor)
     return copy.deepcopy(model, memo)
+
+
+def emptied(model: nn.Module) -> nn.Module:
+    """Return a model whose tensors have lost their numbers."""
+    memo: dict[int, Tensor] = {}
+    for module in model.modules():
+        for table in _tables(module):
+            for name, tensor in table.items():
+                if isinstance(tensor, Tensor):
+                    table[name] = memo.setdefault(id(tensor), _empty(tensor))
+    return model
+
+
+def _tables(module: nn.Module) -> tuple[dict[str, Any], ...]:
+    """Return what of a module may hold tensors, by name."""
+    return module._parameters, module._buffers, module.__dict__
+
+
+def _empty(tensor: Tensor) -> Tensor:
+    """Return a tensor with a shape and no numbers."""
+    made: Tensor = torch.empty_like(tensor, device="meta", requires_grad=False)
+    return (
+        nn.Parameter(made, requires_grad=tensor.requires_grad) if isinstance(tensor, nn.Parameter) else made
+    )
 
 
 class Shapes(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -154,27 +176,64 @@ class Shapes(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 dtype = torch.promote_types(x.dtype, torch.float32)
                 mean, deviation = x.new_empty(2, x.shape[1], dtype=dtype)
                 return torch.empty_like(x), mean, deviation
-        return function(*args, **(kwargs or {}))
+        return self.other(function, args, kwargs or {})
+
+    def other(self, function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        """Return what any other function makes."""
+        return function(*args, **kwargs)
 
 
-def record(
-    model: nn.Module, shapes: Sequence[Sequence[int]], whole: Callable[[nn.Module], bool], train: bool
-) -> Tape:
-    """Run a copy of a model and return what happened.
+class Macs(Shapes):  # type: ignore[no-untyped-call]
+    """Counts, too, what functions compute of such tensors, by torch's own formulas.
+
+    Those are what torch's counter applies; it looks at each module's call besides, which takes longer than the run.
+    """
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        super().__init__()
+        from torch.utils.flop_counter import flop_registry
+
+        self.flops = 0
+        self._formulas: Mapping[Any, Any] = flop_registry
+
+    def other(self, function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        """Count a function."""
+        y = function(*args, **kwargs)
+        formula = self._formulas.get(getattr(function, "_overloadpacket", None))
+        if formula is not None:
+            self.flops += formula(*args, **kwargs, out_val=y)
+        return y
+
+
+def record(model: nn.Module, shapes: Sequence[Sequence[int]], whole: Callable[[nn.Module], bool]) -> Tape:
+    """Run a copy of a model in training and return what happened.
 
     Args:
         model: Is left as it is.
         shapes: Of the inputs of a sample.
         whole: Tells whether a module is taken as one, without what happens in it.
-        train: Whether it trains; else it evaluates.
 
     Raises:
         Exception: Whatever the model raises.
     """
     try:
-        return _run(abstract(model), shapes, whole, train, "meta")
+        return _recorded(abstract(model), shapes, whole, "meta")
     except (NotImplementedError, RuntimeError):  # it looks at numbers, which these tensors have not
-        return _run(copy.deepcopy(model).cpu(), shapes, whole, train, "cpu")
+        return _recorded(copy.deepcopy(model).cpu(), shapes, whole, "cpu")
+
+
+def evaluated(tape: Tape, model: nn.Module, shapes: Sequence[Sequence[int]]) -> Any:
+    """Return what the copy of a model that a tape is of makes in evaluation, which it is in from now on.
+
+    Raises:
+        Exception: Whatever the model raises.
+    """
+    device = next(flat(tape.root.args)).device.type
+    try:
+        return _run(tape.model.eval(), shapes, device)
+    except (NotImplementedError, RuntimeError):  # it looks at numbers then
+        return _run(copy.deepcopy(model).cpu().eval(), shapes, "cpu")
 
 
 def first_that_runs(model: nn.Module, shapes: Iterable[Sequence[int]]) -> Sequence[int] | None:
@@ -188,21 +247,21 @@ def first_that_runs(model: nn.Module, shapes: Iterable[Sequence[int]]) -> Sequen
     return None
 
 
-def _run(
-    model: nn.Module,
-    shapes: Sequence[Sequence[int]],
-    whole: Callable[[nn.Module], bool],
-    train: bool,
-    device: str,
+def _recorded(
+    model: nn.Module, shapes: Sequence[Sequence[int]], whole: Callable[[nn.Module], bool], device: str
 ) -> Tape:
-    model.train(train)
-    tape = Tape(model)
+    tape = Tape(model.train())
+    with _recording(tape, whole):
+        tape.result = _run(model, shapes, device)
+    return tape
+
+
+def _run(model: nn.Module, shapes: Sequence[Sequence[int]], device: str) -> Any:
     inputs = [torch.zeros(BATCH, *shape, device=device) for shape in shapes]
     shapes_only = Shapes() if device == "meta" else nullcontext()
-    with torch.no_grad(), warnings.catch_warnings(), _recording(tape, whole), shapes_only:
+    with torch.no_grad(), warnings.catch_warnings(), shapes_only:
         warnings.simplefilter("ignore")
-        tape.result = model(*inputs)
-    return tape
+        return model(*inputs)
 
 
 @contextmanager
