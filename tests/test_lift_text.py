@@ -804,3 +804,42 @@ def test_no_finding_of_hygiene(name: str) -> None:
     """Nothing is said that is a default already, or that nobody uses."""
     net = Network.from_graph(zoo_net(name).graph, "again")
     assert [finding.code for finding in net.lint(select="L6")] == []
+
+
+def test_what_is_read_again_has_its_name_where_it_is_made() -> None:
+    spec = """
+block Cell(c) from prev, cur:
+    from prev, cur -> concat -> conv 1x1, c as conv
+    y = from flow
+    return cur, y
+
+net N:
+    input 4, 8x8
+    stem: conv 1x1, 4
+    y = add:
+        conv 3x3, 4 as a -> conv 3x3, 4 as b -> conv 3x3, 4 as c -> relu
+        conv 3x3, 4 as d -> conv 3x3, 4 as e -> conv 3x3, 4 as f -> relu
+    z = from y -> relu -> conv 3x3, 4 as g -> relu
+    p, q = from z, y -> Cell 4 as c0
+    from p, q
+    for i in range(1, 6):
+        c{i}: Cell 6
+    r, s = from flow -> Cell 6 as last
+    from q, r, s -> concat
+"""
+    lines = unlabelled(spec)
+    assert lines[lines.index("stem: conv 1x1, 4") :] == [
+        "stem: conv 1x1, 4",
+        "v1 = add:",
+        "conv 3x3, 4 as a -> conv 3x3, 4 as b -> conv 3x3, 4 as c -> relu",
+        "conv 3x3, 4 as d -> conv 3x3, 4 as e -> conv 3x3, 4 as f -> relu",
+        "v2 = from v1 -> relu -> conv 3x3, 4 as g -> relu",
+        "v1, v3 = from v2, v1 -> Cell 4 as c0",
+        "v3, v4 = from v1, v3 -> Cell 6 as c1",
+        "from v3, v4",
+        "for i in range(2, 5):",
+        "c{i}: Cell 6",
+        "v5, v6 = from flow -> Cell 6 as c5",
+        "v6, v7 = from v5, v6 -> Cell 6 as last",
+        "from v3, v6, v7 -> concat",
+    ]

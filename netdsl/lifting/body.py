@@ -66,6 +66,16 @@ class Chain:
         rest.steps, rest.begins = self.steps[at:], self.begins[at:]
         return rest
 
+    def named_from(self) -> int | None:
+        """Return the first of the last steps that one line, or one joint, can give a name; None if none can."""
+        at = len(self.steps)
+        while at and is_inline(self.steps[at - 1]):
+            at -= 1
+        at += next((more for more, step in enumerate(self.steps[at:]) if step.kind in ("call", "same")), 0)
+        if at < len(self.steps) and self.steps[at].kind in ("call", "same"):
+            return at
+        return len(self.steps) - 1 if self.steps[-1].kind == "joint" else None
+
     def cut(self, rest: Chain) -> None:
         """End before the last steps, which are another chain."""
         at = len(self.steps) - len(rest.steps)

@@ -200,6 +200,11 @@ class Layout:
                 source = _from(item.source or ("flow",))
                 if not kids:
                     return [f"{', '.join(item.binds)} = {source.removesuffix(' -> ')}"]
+                if len(kids) == 1 and kids[0].kind == "joint":
+                    return [
+                        f"{item.binds[0]} = {kids[0].name}:",
+                        *indented(self.branches(kids[0].kids, depth + 1, flows)),
+                    ]
                 return [f"{', '.join(item.binds)} = {source}{self.chain(kids)}"]
             case "return":
                 named = [
@@ -219,7 +224,8 @@ class Layout:
                     return [f"stage {item.name}: {self.chain(kids)}"]
                 return [f"stage {item.name}:", *indented(lines)]
             case "loop":
-                return [f"for {item.name}:", *indented(self.lines(kids, depth + 1, "flow"))]
+                begin = [_from(item.source).removesuffix(" -> ")] if item.source is not None else []
+                return [*begin, f"for {item.name}:", *indented(self.lines(kids, depth + 1, "flow"))]
             case "box":
                 lines = self.lines(kids, depth + 1, "flow")
                 begin = [_from(item.source).removesuffix(" -> ")] if item.source is not None else []

@@ -81,7 +81,7 @@ class Naming:
             stage = chain.stage
             later = body.chains[at + 1] if at + 1 < len(body.chains) else None
             following = later.source if later is not None else outputs or ()
-            items, flow = self._chain(chain, flow, following)
+            items, flow = self._chain(chain, flow, following, later is None and outputs is not None)
             (stages[stage].kids if stage else found).extend(items)
         if outputs is None:
             return found
@@ -93,8 +93,8 @@ class Naming:
             found.append(Item("from", source=("flow",)))
         return found
 
-    def _chain(self, chain: Chain, flow: Values, following: Values) -> tuple[list[Item], Values]:
-        """Return the statements of a chain, and what flows after it."""
+    def _chain(self, chain: Chain, flow: Values, following: Values, ends: bool) -> tuple[list[Item], Values]:
+        """Return the statements of a chain, and what flows after it; whether the body `ends` with it."""
         first = chain.steps[0]
         if first.kind == "input":
             return [first], (*flow, *chain.makes)
@@ -120,13 +120,27 @@ class Naming:
                 if value not in self.names:
                     self.names[value] = self.new()
             names = tuple([self.names[value] for value in chain.makes])
-            if following != chain.makes and chain.is_branch() and first.kind in ("call", "same"):
-                kids = self._steps(chain.steps, chain.source, chain.source)
-                source = None if chain.source == flow else self.called(chain.source)
-                return [Item("bind", source=source, kids=kids, binds=names)], flow
-            items = self._steps(chain.steps, chain.source, flow)
-            return [*items, Item("name", binds=names)], chain.makes
+            return self._bound(chain, names, flow, ends and following == chain.makes)
         return self._steps(chain.steps, chain.source, flow), chain.makes
+
+    def _bound(
+        self, chain: Chain, names: tuple[str, ...], flow: Values, flows: bool
+    ) -> tuple[list[Item], Values]:
+        """Return the statements of a chain whose value gets a name, which `flows` on or else is read by it."""
+        at = chain.named_from()
+        if flows or at is None:
+            return [*self._steps(chain.steps, chain.source, flow), Item("name", binds=names)], chain.makes
+        before = self._steps(chain.steps[:at], chain.source, flow) if at else []
+        flow = chain.steps[at - 1].binds if at else flow
+        source = chain.source if not at else flow
+        steps = chain.steps[at:]
+        if steps[0].kind == "joint":
+            return [*before, Item("bind", kids=self._steps(steps, source, flow), binds=names)], flow
+        begin = None if source == flow else self.called(source)
+        return [
+            *before,
+            Item("bind", source=begin, kids=self._steps(steps, source, source), binds=names),
+        ], flow
 
     def _steps(self, steps: Sequence[Item], source: Values, flow: Values) -> list[Item]:
         """Return the steps of a chain that begins with `source`, where something else may flow."""

@@ -14,8 +14,6 @@ from netdsl.ops.activation import Activation
 from netdsl.ops.norm import BatchNorm
 
 PERIODS = range(1, 6)
-CHAINS = ("branch", "bind", "output")
-"""What holds steps in a row, and no lines."""
 VARIABLES = ("i", "j", "k")
 LOOPED = ("call", "box", "joint", "same")
 """What a loop may hold."""
