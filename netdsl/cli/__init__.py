@@ -30,6 +30,7 @@ COMMANDS = (
     "calibrate",
     "diff",
     "fit",
+    "space",
     "compare",
     "plot",
     "graph",

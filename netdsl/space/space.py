@@ -93,6 +93,17 @@ class Space:
         """Every decision met so far, with its options."""
         self.restart()
 
+    @property
+    def name(self) -> str:
+        """The variant's name, or the net's."""
+        return self.recipe.variant.name if self.recipe.variant is not None else self.recipe.net.name
+
+    @property
+    def spec(self) -> str:
+        """The file's name, without its folder."""
+        decl = self.recipe.variant or self.recipe.net
+        return decl.file.source.name.replace("\\", "/").rpartition("/")[2]
+
     def restart(self) -> None:
         """Forget the graph."""
         self.common.stale = False
@@ -237,6 +248,32 @@ class Space:
             if name not in answers:
                 raise NetError([Diagnostic("E217", f"{name} is left open", asked[wrong].span)])
             prefix = (*way.answers[:wrong], (name, answers[name]))
+
+    def before(self, at: int) -> dict[str, int]:
+        """Return answers that lead to a vertex."""
+        leading: dict[int, tuple[int, Way]] = {}
+        for number, vertex in enumerate(self.vertices):
+            for way in vertex.ways.values():
+                leading.setdefault(way.end, (number, way))
+        found: dict[str, int] = {}
+        while at:
+            at, way = leading[at]
+            found = {**dict(way.answers), **found}
+        return found
+
+    def partly(self, answers: Mapping[str, int]) -> dict[str, str]:
+        """Return the texts of some answers, as far as a net asks for them."""
+        found: dict[str, str] = {}
+        at = 0
+        while at >= 0 and not self.ended(at):
+            way: Any = self.vertices[at].first
+            while type(way) is Question:
+                if way.name not in answers:
+                    return found
+                found[way.name] = way.options[answers[way.name]]
+                way = way.after[answers[way.name]]
+            at = way.end
+        return found
 
     # ---------------------------------------------------------------- all nets
 
