@@ -3,19 +3,21 @@
 from collections import Counter
 from collections.abc import Mapping
 from fractions import Fraction
-from itertools import accumulate
+from itertools import accumulate, islice
 from random import Random
 
 import pytest
 from lattices import Path, paths, product, random_lattice
 
+from netdsl.space import draws as drawing
 from netdsl.space.counts import Bracket, count, size
+from netdsl.space.draws import draws
 from netdsl.space.fronts import Goal, front
 from netdsl.space.lattice import Edge, Lattice
 from netdsl.space.ranges import options, ranges
 from netdsl.space.reduced import NoNet
 
-SEEDS = range(300)
+SEEDS = range(200)
 
 
 def some_bounds(rng: Random, nets: list[Path], columns: int) -> tuple[dict[int, int], dict[int, int]]:
@@ -205,3 +207,71 @@ def test_ranges_and_options_equal_looking(seed: int) -> None:
             for bracket, value in ((found_range.least, min(costs)), (found_range.most, max(costs))):
                 assert bracket.least <= value <= bracket.most
                 assert bracket.exact or effort == 2
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_draws_are_nets_within_bounds(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = Random(seed)
+    lattice = random_lattice(rng)
+    nets = paths(lattice)
+    most, least = some_bounds(rng, nets, len(lattice.columns))
+    good = {tuple(net.answers.items()) for net in within(nets, most, least)}
+    # as it is, and with tables that are large enough for nothing to be rounded, or too small for that
+    for share, taken in ((drawing.SHARE, drawing.BYTES), (2, drawing.BYTES), (2, 5_000)):
+        monkeypatch.setattr(drawing, "SHARE", share)
+        monkeypatch.setattr(drawing, "BYTES", taken)
+        if not good:
+            with pytest.raises(NoNet):
+                draws(lattice, most, least, random=rng)
+            continue
+        drawn = {tuple(net.items()) for net in islice(draws(lattice, most, least, random=rng), 30)}
+        assert drawn <= good
+        if len(good) <= 3:
+            assert drawn == good
+
+
+@pytest.mark.parametrize(
+    ("share", "taken"),
+    [(0, drawing.BYTES), (2, drawing.BYTES), (2, 60_000)],
+    ids=["all nets", "exact tables", "rounded"],
+)
+def test_draws_are_uniform(share: float, taken: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drawing, "SHARE", share)
+    monkeypatch.setattr(drawing, "BYTES", taken)
+    lattice = product(Random(7), 4, 5, 10**6)
+    nets = paths(lattice)
+    most = {c: sorted(net.costs[c] for net in nets)[len(nets) // 3] for c in (0, 1)}
+    good = [tuple(net.answers.items()) for net in within(nets, most, {})]
+    times = 60
+    drawn = Counter(
+        tuple(net.items()) for net in islice(draws(lattice, most, random=Random(8)), times * len(good))
+    )
+    assert set(drawn) == set(good)
+    statistic = sum((n - times) ** 2 / times for n in drawn.values())
+    assert len(good) == 38
+    assert statistic < 69.35  # the 99.9 % point of chi-square with 37 degrees of freedom
+
+
+def test_the_same_seed_draws_the_same_nets() -> None:
+    lattice = product(Random(1), 40, 3, 10**6)
+    most = {0: 15 * 10**6, 1: 17 * 10**6}
+    first, again, other = (list(islice(draws(lattice, most, random=Random(seed)), 20)) for seed in (1, 1, 2))
+    assert first == again != other
+    for net in first:
+        edges = [lattice.edges[i][option] for i, option in enumerate(net.values())]
+        assert all(sum(edge.costs[c] for edge in edges) <= limit for c, limit in most.items())
+
+
+def test_draws_end_where_no_net_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    lattice = product(Random(5), 8, 4, 10**6, 1)
+    costs = {net.costs[0] for net in paths(lattice)}
+    # between what two nets cost; nothing but the sums of all parts shows that there is none
+    limit = next(n for n in range(3 * 10**6, 4 * 10**6) if not costs & set(range(n, n + 10)))
+    bounds = {0: limit + 9}, {0: limit}
+    monkeypatch.setattr(drawing, "LABELS", 20)
+    monkeypatch.setattr(drawing, "PATIENCE", 1000)
+    with pytest.raises(NoNet, match="none of 1000 nets that were drawn is within the bounds"):
+        next(draws(lattice, *bounds, random=Random(1)))
+    monkeypatch.setattr(drawing, "LABELS", 10**6)
+    with pytest.raises(NoNet, match="no net is within the bounds"):
+        draws(lattice, *bounds, random=Random(1))

@@ -6,6 +6,9 @@ from bisect import bisect_right
 
 from netdsl.space.reduced import Reduced
 
+LABELS = 2_000
+"""So many sums a vertex may have, where fewer than all are enough for an answer that is not quite exact."""
+
 
 def labels(
     reduced: Reduced, *, back: bool = False, most: int | None = None, relaxed: bool = False

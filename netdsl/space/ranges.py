@@ -7,12 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from netdsl.record import Record
 from netdsl.space.counts import Bracket, Table, meet
-from netdsl.space.labels import labels
+from netdsl.space.labels import LABELS, labels
 from netdsl.space.lattice import Lattice
 from netdsl.space.reduced import NO_BOUNDS, NoNet, Reduced, Sum, bounds, column, reduce
-
-LABELS = 2_000
-"""So many sums a vertex may have before some are left out, and the answer is a bracket: up to a second a column."""
 
 
 class Range(Record):
