@@ -184,6 +184,7 @@ class Elaborator:
             walker.meta,
             tuple(walker.allows.values()),
             tuple(walker.decisions.values()),
+            walker.deciding,
             joined((net.file.inits, walker.inits)),
             frozenset([type(draft.op) for draft in walker.drafts]),
             frozenset([scope.block for scope in walker.scopes if scope.block]),

@@ -120,6 +120,8 @@ class Layers(ABC):
         self.drafts: list[Draft] = []
         self.scopes: list[DraftScope] = []
         self.decisions: dict[str, Decision] = {}
+        self.deciding: dict[tuple[str, str], dict[str, int | None]] = {}
+        """By the name of a block and the labels of a call, the decisions in it, called as there."""
         self.allows: dict[Span, Allow] = {}
         self.given: set[tuple[Declared, str]] = set()
         """The parameters that any call gives."""
@@ -198,17 +200,27 @@ class Layers(ABC):
             return known.chosen or 0
         chosen = self.option(full, options, values, span)
         self.decisions[full] = Decision(full, options, chosen, span)
+        scope: DraftScope | None = place.scope
+        while scope is not None:
+            if scope.kind == "block":
+                own = full.removeprefix(f"{scope.labels}.") if scope.labels else full
+                self.deciding.setdefault((scope.block, scope.labels), {})[own] = chosen
+            scope = scope.outer
         self._owners[full] = owner
         return chosen or 0
 
     def option(self, full: str, options: tuple[str, ...], values: tuple[Any, ...], span: Span) -> int | None:
-        """Return the index of the option that is given for a decision, by its text or its value; None if it is open.
+        """Return the index of the option that is given for a decision, or None if it is open.
+
+        It is given by its text, by its value, or as it was decided before.
 
         In the text of a variant an option may be written in any way that has its value.
         """
         if full not in self.settings:
             return None
         given = self.settings[full]
+        if isinstance(given, Decision) and given.chosen is not None:
+            return given.chosen
         value = given.text if isinstance(given, Answer) else given
         if isinstance(given, Answer) and value not in options:
             value = self.answered(given)

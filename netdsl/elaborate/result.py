@@ -59,6 +59,8 @@ class Elaborated(Record):
     meta: Mapping[str, Any]
     allows: tuple[Allow, ...]
     decisions: tuple[Decision, ...]
+    deciding: Mapping[tuple[str, str], Mapping[str, int | None]]
+    """Decisions in calls of blocks, and what they take: by the block's name and the labels around the decisions."""
     inits: Mapping[str, Mapping[str, Init]]
     """What `init` lines of the net and its file say, by op and parameter: it holds for every layer built."""
     ops: frozenset[type[Op]]

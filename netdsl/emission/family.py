@@ -138,6 +138,8 @@ class Family:
         """
         self.nets = tuple(nets)
         self.own_inits, self.lenient = own_inits, lenient
+        self.deciding = {name for net in self.nets for name, _ in net.elaborated.deciding}
+        """Names of blocks with decisions in them."""
         self.given: dict[Any, set[str]] = {}
         """By declaration, the parameters that some call gives."""
         self.preferred: dict[Any, tuple[Mapping[str, Any], tuple[Shape, ...]]] = {}
@@ -170,7 +172,7 @@ class Family:
         self.starts: dict[Any, dict[str, Any]] = {}
         """By net, what its `init` lines say in terms of its arguments, by the argument of blocks that is given it."""
         self.elsewhere: dict[Any, Mapping[int, list[Seen]]] = {}
-        """By net and size, the shapes that calls of blocks get, as `seen_elsewhere` has them."""
+        """By net, size and what is decided, the shapes that calls of blocks get, as `seen_elsewhere` has them."""
         self.foretold: dict[Any, tuple[Shape, ...]] = {}
         """By block that calls itself, and what its class is made for, what it returns; () if that is not known."""
         self.awaited = 0
@@ -204,6 +206,9 @@ class Family:
         for decl in dict.fromkeys(net.recipe.net for net in self.nets):
             lines = [self.of_variant(line) for line in decl.file.variants.values() if line.net is decl]
             self.varied[decl] = {name for args in lines for name in args}
+            self.varied[decl] |= {
+                name for line in decl.file.variants.values() if line.net is decl for name in line.decided
+            }
             for args in lines:
                 self.note(decl, args)
         for net in self.nets:
@@ -239,7 +244,8 @@ class Family:
         """What `init` lines of the scopes say that the class in hand is called in, in this instance."""
         """What `init` lines of the net in hand say."""
         self.net: Any = None
-        """The net in hand."""
+        """The declaration of the net in hand."""
+        self.net_in_hand: Net
         self.sizes: set[str] = set()
         self.lacking: set[Any] = set()
         """Blocks that no argument is, as long as they have no class."""
@@ -403,10 +409,14 @@ class Family:
     ) -> Staged:
         """Return the class for a call, a new one if there is none yet."""
         for staged in (*self.classes, *self.active):
-            if staged.decl is decl and self.accepts(staged, values, shapes):
+            if (
+                staged.decl is decl
+                and staged.decided == self.decided(decl, stager)
+                and self.accepts(staged, values, shapes)
+            ):
                 break
         else:
-            self.check_recursion(decl, values, span)
+            self.check_recursion(decl, values, stager, span)
             staged = self.stage_like(stager, decl, values, shapes, place, span)
         for table in place.inits:
             for name in table if staged in self.active else sorted(table.keys() & staged.kinds):
@@ -416,11 +426,17 @@ class Family:
                     raise Fixed(what, *args)
         return staged
 
-    def check_recursion(self, decl: BlockDecl, values: Mapping[str, Any], span: Span) -> None:
+    def decided(self, decl: BlockDecl, stager: Stager) -> Mapping[str, int | None]:
+        """Return what is decided in a block where it is called."""
+        return self.net_in_hand.elaborated.deciding.get((decl.name, stager.called), {})
+
+    def check_recursion(self, decl: BlockDecl, values: Mapping[str, Any], stager: Stager, span: Span) -> None:
         """Refuse a class within another one of a block that is not made for other values, or too many of them."""
         around = [staged for staged in self.active if staged.decl is decl]
         if any(
-            all(_same(values.get(name), own) for name, own in one.fixed.items()) and self.begins_as(one)
+            one.decided == self.decided(decl, stager)
+            and all(_same(values.get(name), own) for name, own in one.fixed.items())
+            and self.begins_as(one)
             for one in around
         ):
             read = (Atom("name", (name,)) for value in values.values() for name in mentioned(value))
@@ -632,6 +648,7 @@ class Family:
                 held = frozenset(wanted)  # it may grow in what is called, if the block is in itself
                 staged = Staged(decl, "block")
                 staged.around = self.around
+                staged.decided = self.decided(decl, stager)
                 self.active.append(staged)
                 try:
                     self.stage(staged, plain, shapes, stager, wanted, place.calls)
@@ -750,9 +767,10 @@ class Family:
         assert isinstance(decl, BlockDecl)
         stager = Stager(self, staged, outer.settings, outer.max_nodes)
         span = Span(decl.file.source, decl.node.start, decl.node.end)
-        root = DraftScope("block", "", span, decl.name)
+        root = DraftScope("block", "", span, decl.name, outer.called)
         stager.scopes.append(root)
         place = Place(Env(decl.file.env), None, root, decl.file.source, decl.defaults, False)
+        stager.at(place)
         place.calls = (Frame(f"{decl.name}()", span), *calls)
         place.inits = deeper(self.around)
         named_inputs = [name.text for name in decl.node.inputs]
@@ -993,6 +1011,8 @@ class Family:
             if default is not MISSING:
                 given.setdefault(show(default), default)
             targets = {value.target for value in given.values() if value is not None}
+            if any(isinstance(t, BlockDecl) and t.name in self.deciding for t in targets):
+                return False
             here = self.choices(decl, param.name, default).values()
             if len(given) < 2 or all(value is None for value in here):
                 return False
@@ -1092,7 +1112,7 @@ class Family:
         decl = recipe.net
         values = {name: value for name, value in net.elaborated.params.items()}
         for staged in self.classes:
-            if staged.decl is decl and self.accepts_net(staged, values):
+            if staged.decl is decl and staged.decided == decided(net) and self.accepts_net(staged, values):
                 break
         else:
             staged = self.stage_net(net, values)
@@ -1123,6 +1143,7 @@ class Family:
         wanted = self.fixes.setdefault(decl, set())
         while True:
             staged = Staged(decl, "net")
+            staged.decided = decided(net)
             before = len(self.classes)
             try:
                 self.walk_net(staged, net, values, wanted)
@@ -1167,11 +1188,14 @@ class Family:
         What a map of one pixel does is left out: it is not made smaller any more.
         """
         decl, size = staged.decl, tuple(tuple(map(int, one.shape)) for one in staged.inputs)
-        if (decl, size) in self.elsewhere:
-            return self.elsewhere[decl, size]
+        key = decl, size, tuple(staged.decided.items())
+        if key in self.elsewhere:
+            return self.elsewhere[key]
         found: dict[int, list[Seen]] = {}
         for net in self.nets:
             if net.recipe.net is not decl or tuple(map(tuple, net.inputs.values())) != size:
+                continue
+            if decided(net) != staged.decided:
                 continue
             recipe = net.recipe
             longer: dict[str, Any] = {}
@@ -1190,7 +1214,7 @@ class Family:
                         for turn, shapes in seen
                         if one is recipe or all(1 not in shape[1:] for shape in shapes)
                     )
-        self.elsewhere[decl, size] = found
+        self.elsewhere[key] = found
         return found
 
     def carry_sizes(self, decl: BlockDecl | NetDecl) -> None:
@@ -1209,7 +1233,9 @@ class Family:
         """Walk a net's body."""
         recipe = net.recipe
         self.net = decl = recipe.net
-        stager = Stager(self, staged, recipe.settings, recipe.max_nodes)
+        self.net_in_hand = net
+        decisions = {decision.name: decision for decision in net.elaborated.decisions}
+        stager = Stager(self, staged, decisions, recipe.max_nodes)
         stager.input_shapes = recipe.inputs
         self.inits = (decl.file.inits, stager.inits)
         span = Span(decl.file.source, decl.node.start, decl.node.end)
@@ -1374,6 +1400,12 @@ class Family:
             yield from self.targets.get((staged.decl, parameter.name), {}).values()
 
 
+def decided(net: Net) -> Mapping[str, int | None]:
+    """Return what is decided in a net, but for its parameters, which are arguments of its class."""
+    params = declared_parameters(net.recipe.net)
+    return {one.name: one.chosen for one in net.elaborated.decisions if one.name not in params}
+
+
 class Called(NamedTuple):
     """A block as one that an argument may be is called."""
 
@@ -1393,6 +1425,7 @@ class Called(NamedTuple):
 def foretelling(staged: Staged) -> tuple[Any, ...]:
     """Return what a class that calls itself is told from others of its block by."""
     made_for = tuple((name, show(value)) for name, value in sorted(staged.fixed.items()))
+    made_for += tuple((name, str(option)) for name, option in staged.decided.items())
     return staged.decl, made_for, tuple(incoming.shape.axes for incoming in staged.inputs)
 
 

@@ -614,6 +614,8 @@ class Staged:
         self.shapes: tuple[Shape, ...] = ()
         self.fixed: dict[str, Any] = {}
         """Parameters, and sizes of what comes in, that the class is made for."""
+        self.decided: Mapping[str, int | None] = {}
+        """What is decided in its text and the blocks in it, for which the class is made."""
         self.asks: dict[str, Atom] = {}
         """Arguments that say something of the sizes of what comes in."""
         self.measured: dict[Atom, tuple[Any, tuple[Atom, ...]]] = {}

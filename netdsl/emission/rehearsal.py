@@ -42,7 +42,10 @@ class Rehearsal(Terms):
     ) -> tuple[Shape, ...]:
         """Return the shapes of what something gives in this instance, for which all values are known."""
         walker = walker or Shapes(self.settings, {}, self.max_nodes)
-        env, scope = self.plain(place.env, walker, place), DraftScope("block", "", place.scope.span)
+        env, scope = (
+            self.plain(place.env, walker, place),
+            DraftScope("block", "", place.scope.span, labels=place.scope.labels),
+        )
         there = Place(env, None, scope, place.source, {}, place.in_net)
         there.container = place.container
         scope.made = {name: self.plain_made(made, scope) for name, made in place.scope.made.items()}
@@ -54,7 +57,8 @@ class Rehearsal(Terms):
             there.flow = there.env.tensors["flow"] = drafted(walker, place.flow, place)
         walker.at(there)
         result = run(walker, there)
-        if walker.errors or walker.decisions or result.poisoned:
+        is_open = any(decision.chosen is None for decision in walker.decisions.values())
+        if walker.errors or is_open or result.poisoned:
             raise Poisoned
         return result.shapes
 
@@ -217,7 +221,7 @@ class Observer(Walker):
 def observed_turns(recipe: Recipe) -> Mapping[int, list[Seen]]:
     """Return the shapes that the calls of blocks in a net get, turn by turn; nothing of one that cannot be built."""
     elaborator = Elaborator(recipe)
-    elaborator.walker = observer = Observer(recipe.settings, recipe.inputs, recipe.max_nodes)
+    elaborator.walker = observer = Observer(recipe.answers, recipe.inputs, recipe.max_nodes)
     try:
         elaborator.run()
     except NetError:

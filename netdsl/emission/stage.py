@@ -66,7 +66,7 @@ class Stager(Joints):
     """Walks the body of one block or net."""
 
     def __init__(self, emitter: Family, staged: Staged, settings: Mapping[str, Any], max_nodes: int) -> None:
-        """`settings` are the net's, for its decisions."""
+        """`settings` are what was decided, by decision."""
         super().__init__(emitter, staged, settings, max_nodes)
         self.evaluator.ramped = self.ramped
         self.evaluator.sized = self.measured
@@ -239,6 +239,33 @@ class Stager(Joints):
         result, place.flow = place.flow, outer
         return self.known(result)
 
+    # ---------------------------------------------------------------- decisions
+
+    def labels_of_call(self, decl: BlockDecl, label: tree.Label | None, place: Place) -> str:
+        """Return the labels of a call of a block, by which decisions in it are called; "" where there are none."""
+        if decl.name not in self.emitter.deciding:
+            return ""
+        self.check_turn()
+        outer = place.scope.labels
+        own = "" if label is None else str(self.evaluator.text(label, place.env, place.source))
+        return f"{outer}.{own}" if outer and own else own or outer
+
+    def check_turn(self) -> None:
+        """Refuse a decision in a loop that is written once for all of its turns: each has one of its own."""
+        if self.counts:
+            raise Fixed("a decision in a loop")
+
+    def decision(
+        self, name: str, options: tuple[str, ...], node: tree.Tree, span: Span, values: tuple[Any, ...] = ()
+    ) -> int:
+        """Return the index of the option that a decision takes; one that was not made has the class for what holds."""
+        self.check_turn()
+        prefix, _ = self._deciding
+        made = self.settings.get(f"{prefix}.{name}" if prefix else name)
+        if self.dead and (made is None or made.options != options):
+            raise Fixed("a decision that was not made", *self.path)
+        return super().decision(name, options, node, span, values)
+
     # ---------------------------------------------------------------- classes
 
     def block(
@@ -292,6 +319,7 @@ class Stager(Joints):
         callee = value if isinstance(value, SymOp) else None
         before = data.elements if isinstance(data, Streams) else data.shapes
         self.site = node
+        self.called = self.labels_of_call(decl, label, place)
         counted = list(self.counted)
         cls, args, shapes = self.emitter.call(self, decl, given, before, place, span)
         recursive = cls in self.emitter.active

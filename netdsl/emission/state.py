@@ -163,7 +163,7 @@ class State(Walker):
     """How many conditions this is under that are not known."""
 
     def __init__(self, emitter: Family, staged: Staged, settings: Mapping[str, Any], max_nodes: int) -> None:
-        """`settings` are the net's, for its decisions."""
+        """`settings` are what was decided, by decision."""
         super().__init__(settings, {}, max_nodes)
         self.emitter = emitter
         self.staged = staged
@@ -246,6 +246,8 @@ class State(Walker):
         """How often loops in an outermost one run, where that is an argument."""
         self.by_count: list[Poly] = []
         """Those of them that must run, since what is said of sizes is what was seen in their turns."""
+        self.called = ""
+        """The labels of the call that is being written."""
         self.site: tree.Layer | None = None
         """The call that is being written."""
         self.ranges: dict[str, range] = {}
