@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import product
+
 import pytest
 import torch
 from hypothesis import HealthCheck, Phase, assume, given, settings
@@ -641,6 +644,62 @@ def test_an_op_on_its_own(example: Example, channels_last: bool) -> None:
                 continue  # a table is no map
             expected = alive_in_torch(form.train(), x, channels_last)
             assert alive_in_facts(example, x, channels_last, inplace) == expected
+
+
+def laid(x: Tensor, channels_last: bool) -> Tensor:
+    """Return a tensor, with its channels last if it is maps and they should be."""
+    return x.clone(memory_format=torch.channels_last) if channels_last and x.ndim == 4 else x.clone()
+
+
+def lying(strides: Sequence[int], sizes: Sequence[int]) -> list[int]:
+    """Return the strides that mean something."""
+    return [stride for stride, size in zip(strides, sizes, strict=True) if size > 1]
+
+
+@every(EXAMPLES)
+@pytest.mark.parametrize("channels_last", list(product([False, True], repeat=2)))
+def test_how_gradients_lie(example: Example, channels_last: tuple[bool, bool]) -> None:
+    """For inputs and gradients of outputs that lie in order or with channels last: whether torch's kernels copy."""
+    op = example.op
+    if op.name in ("weight", "window_mask", "relative_bias"):
+        return
+    for form in forms(example, False):
+        x = [t.requires_grad_(t.is_floating_point()) for t in inputs_of(example)]
+        if op.name == "bn" and x[0].numel() == x[0].shape[1]:
+            continue  # torch takes no mean of one number
+        leaves = [laid(t, channels_last[0]).detach().requires_grad_(t.requires_grad) for t in x]
+        made = [y for y in as_tuple(form.train()(*leaves)) if y.requires_grad]
+        given = [laid(torch.ones_like(y, memory_format=torch.contiguous_format), channels_last[1]) for y in made]
+        wanted = [t for t in leaves if t.requires_grad]
+        expected = torch.autograd.grad(made, wanted, given, allow_unused=True)
+        tape = Tape(len(x[0]), x[0].element_size())
+        tape.parameters = tuple(map(tape.learned, op.weights(*example.inputs).values()))
+        found: dict[int, Plain] = {}
+        read = []
+        for at, (tensor, shape) in enumerate(zip(leaves, example.inputs, strict=True)):
+            leaf = plain(tensor, shape)
+            leaf.storage.learned = True
+            if leaf.grad:
+                strides = leaf.strides
+
+                def note(grad: Plain, x: Plain, at: int = at) -> Plain:
+                    found[at] = grad
+                    return Plain(x.sizes, in_order(x.sizes), Storage(0, x.storage.itemsize), False)
+
+                leaf = tape.pointwise(leaf, back=note)
+                leaf.strides, leaf.sample = strides, shape
+            read.append(leaf)
+        saved = op.saved(tape, *read)
+        outputs = [y for y in (saved if isinstance(saved, tuple) else (saved,)) if y.grad]
+        ends = []
+        for y, grad in zip(outputs, given, strict=True):
+            gives = Plain(tuple(grad.shape), grad.stride(), Storage(*grad.shape, grad.element_size()), False)
+            ends.append(tape.pointwise(y, back=lambda _, x, gives=gives: gives))
+        run_backward(tape, ends, Alive())
+        for at, grad in zip([at for at, t in enumerate(leaves) if t.requires_grad], expected, strict=True):
+            assert (grad is None) == (at not in found)
+            if grad is not None and 0 not in grad.stride():
+                assert lying(found[at].strides, grad.shape) == lying(grad.stride(), grad.shape)
 
 
 @every(EXAMPLES)

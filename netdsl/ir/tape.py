@@ -7,7 +7,7 @@ tensors have them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from math import prod
@@ -450,6 +450,26 @@ class Tape:
         """Return a new gradient as large as what was made, before it is summed to the size of what was read."""
         return self.new(grad.sizes, strides=elementwise_strides((grad, x), grad.sizes))
 
+    def spread_as_read(self, grad: Tensor, x: Tensor) -> Tensor:
+        """Return a new gradient likewise, which lies as what was read does."""
+        return self.new(grad.sizes, strides=elementwise_strides((x, grad), grad.sizes))
+
+    def laid_as_given(self, grad: Tensor, x: Tensor) -> Tensor:
+        """Return a new gradient, with its channels last where those of the gradient of what was made are."""
+        return self.new(x.sizes, strides=self.strides_of(grad, x.sizes))
+
+    def repeated(self, axes: Collection[int], keep: bool, looks: bool, grad: Tensor, x: Tensor) -> Tensor:
+        """Return a new gradient of what was made one of along axes, which it still has if `keep`.
+
+        Each place has the same, or a share by what was read there if that `looks` at it.
+        """
+        strides = list(grad.strides)
+        for axis in () if keep else sorted(axes):
+            strides.insert(axis, 0)
+        strides = [0 if axis in axes else stride for axis, stride in enumerate(strides)]
+        wide = Tensor(x.sizes, tuple(strides), grad.storage, False)
+        return self.new(x.sizes, strides=elementwise_strides((wide, x) if looks else (wide,), x.sizes))
+
     def looked_at(self, grad: Tensor, x: Tensor) -> Tensor:
         """Return a part of a gradient as large as what was read."""
         return Tensor(x.sizes, grad.strides, grad.storage, False)
@@ -466,7 +486,7 @@ class Tape:
         """Return a copy, which lies as it does if that has no gaps; its gradient is that of the copy itself."""
         return self.pointwise(x, back=same)
 
-    def overwritten(self, x: Tensor, *others: Tensor) -> Tensor:
+    def overwritten(self, x: Tensor, *others: Tensor, back: Back | None = None) -> Tensor:
         """Return what is made of a tensor and written over it; with others it is added to.
 
         Writing over a view writes over what it looks at, and the view is taken anew. Going back, the gradient of the
@@ -475,7 +495,7 @@ class Tape:
         """
         y = Tensor(x.sizes, x.strides, x.storage, x.grad)
         if x.maker is None or not x.maker.looks:
-            return self.stepped(y, (x, *others), same if others else self.spread)
+            return self.stepped(y, (x, *others), same if others else back or self.spread)
         whole = x
         while whole.maker is not None and whole.maker.looks:
             (whole,) = whole.maker.reads
@@ -605,7 +625,7 @@ class Tape:
             y = Tensor(tuple(sizes), x.strides, x.storage, x.grad)
             y.port = port
             made.append(y)
-        self.stepped(made[0], (x,))
+        self.stepped(made[0], (x,), self.laid_as_given)
         for y in made:
             y.maker = made[0].maker
         if y.maker is not None:
@@ -653,7 +673,7 @@ class Tape:
         sizes = tuple(sizes)
         if sizes == x.sizes:
             return self.pointwise(x)
-        return self.made(sizes, x, strides=self.strides_of(x, sizes))
+        return self.made(sizes, x, strides=self.strides_of(x, sizes), back=self.laid_as_given)
 
     # ---------------------------------------------------------------- products
 

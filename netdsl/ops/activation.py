@@ -46,6 +46,8 @@ class Activation(Op):
     fuses_into: ClassVar[bool] = True
     clips: ClassVar[bool] = False
     """Whether it hands on what lies within its bounds and cuts off the rest, where its slope is 0."""
+    lies_as_input: ClassVar[bool] = False
+    """Whether its gradient lies in memory as its input does; else it does as that of its output."""
 
     @property
     def tokenwise(self) -> bool:
@@ -68,11 +70,11 @@ class Activation(Op):
 
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
         """Keep the input; in place it is gone, and the output is kept, or a copy of the input."""
+        back = tape.spread_as_read if self.lies_as_input else tape.spread
         if not tape.writes:
-            return tape.pointwise(x[0], keep=x)
-        if self.saves_output:
-            return tape.keep(tape.overwritten(x[0]))
-        return tape.keep(tape.overwritten(x[0]), tape.new(x[0].sizes))
+            return tape.pointwise(x[0], keep=x, back=back)
+        y = tape.overwritten(x[0], back=back)
+        return tape.keep(y) if self.saves_output else tape.keep(y, tape.new(x[0].sizes))
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -111,7 +113,8 @@ class Relu(Activation):
 
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
         """Keep the output."""
-        return tape.keep(tape.overwritten(x[0]) if tape.writes else tape.pointwise(x[0]))
+        back = tape.spread_as_read
+        return tape.keep(tape.overwritten(x[0], back=back) if tape.writes else tape.pointwise(x[0], back=back))
 
 
 class Relu6(Activation):
@@ -142,6 +145,7 @@ class LeakyRelu(Activation):
     keeps_zero: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("slope",)
     saves_output: ClassVar[bool] = True
+    lies_as_input: ClassVar[bool] = True
     inplace: ClassVar[bool] = True
 
     slope: float = 0.01
@@ -181,7 +185,7 @@ class RRelu(Activation):
 
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
         """Keep the input and each element's slope."""
-        return tape.made(x[0].sizes, *x, keep=(x[0], tape.new(x[0].sizes)))
+        return tape.made(x[0].sizes, *x, keep=(x[0], tape.new(x[0].sizes)), back=tape.filled)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -308,7 +312,7 @@ class PRelu(Activation):
 
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
         """Keep the input."""
-        return tape.pointwise(x[0], keep=x, learns=tape.parameters)
+        return tape.pointwise(x[0], keep=x, learns=tape.parameters, back=tape.spread_as_read)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -375,6 +379,7 @@ class Threshold(Activation):
         torch="nn.Threshold, F.threshold", keras="ops.threshold", jax="jnp.where"
     )
     positional: ClassVar[tuple[str, ...]] = ("threshold", "value")
+    lies_as_input: ClassVar[bool] = True
     inplace: ClassVar[bool] = True
 
     threshold: float
@@ -630,7 +635,7 @@ class LogSigmoid(Activation):
 
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
         """Keep the input, and the exp that the CPU's kernel makes."""
-        return tape.made(x[0].sizes, *x, keep=(x[0], tape.new(x[0].sizes)))
+        return tape.made(x[0].sizes, *x, keep=(x[0], tape.new(x[0].sizes)), back=tape.spread)
 
 
 class TanhShrink(Activation):
@@ -725,7 +730,7 @@ class OverAxis(AlongAxis, Activation):
 
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
         """Keep the output."""
-        return tape.keep(tape.made(x[0].sizes, x[0]))
+        return tape.keep(tape.made(x[0].sizes, x[0], back=tape.filled))
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

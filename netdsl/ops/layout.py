@@ -256,7 +256,7 @@ class PixelShuffle(Op):
 
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
         """Keep nothing."""
-        return self.fresh(tape, *x)
+        return self.fresh(tape, *x, back=tape.laid_as_given)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -307,7 +307,7 @@ class PixelUnshuffle(Op):
 
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
         """Keep nothing."""
-        return self.fresh(tape, *x)
+        return self.fresh(tape, *x, back=tape.laid_as_given)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

@@ -95,7 +95,7 @@ class Shift(Op):
 
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
         """Keep nothing."""
-        return self.fresh(tape, *x) if any(self.by) else tape.pointwise(x[0])
+        return self.fresh(tape, *x, back=tape.laid_as_given) if any(self.by) else tape.pointwise(x[0])
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -153,7 +153,9 @@ class Roll(Op):
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
         """Keep nothing."""
         moved = all(step % size for step, size in zip(self.by, x[0].sizes[2:], strict=True))
-        return self.fresh(tape, *x) if moved else tape.made(x[0].sizes, *x)
+        if not moved:
+            return tape.made(x[0].sizes, *x, back=tape.filled)
+        return self.fresh(tape, *x, back=tape.laid_as_given)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

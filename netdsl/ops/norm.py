@@ -188,8 +188,9 @@ class LayerNorm(ChannelNorm):
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
         """Keep the input, and mean and deviation of each place."""
         extra = (2, x[0].elements // x[0].sample.c, tape.statistics)
+        places = tape.put_in_order(x[0], self.order(x[0]))
         y = tape.made(
-            [x[0].sizes[at] for at in self.order(x[0])], *x, keep=x, extra=extra, learns=tape.parameters
+            places.sizes, places, keep=x, extra=extra, learns=tape.parameters, back=tape.filled
         )
         return tape.put_in_order(y, self.order_back(x[0]))
 

@@ -118,7 +118,8 @@ class Windows(Grids):
         down, across = -(-like.h // rows), -(-like.w // columns)
         value = tape.padded(value, (n, c, down * rows, across * columns))
         if any(both(self.shift)):
-            rolled = tape.made([value.sizes[at] for at in (0, 2, 3, 1)], value)
+            places = tape.permuted(value, 0, 2, 3, 1)
+            rolled = tape.made(places.sizes, places, back=tape.filled)
             value = tape.permuted(rolled, 0, 3, 1, 2)
         if self.apart:
             rows, columns, down, across = down, across, rows, columns

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from netdsl.cost.model import Term
@@ -67,7 +68,7 @@ class Reduction(Op):
         return tape.made(
             kept if self.keep else [kept[at] for at in range(len(kept)) if at not in axes],
             *x,
-            back=tape.filled,
+            back=partial(tape.repeated, axes, self.keep, self.selects),
         )
 
     @classmethod

@@ -68,7 +68,8 @@ class Resampling(Op):
 
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
         """Keep nothing."""
-        return self.fresh(tape, x[0], of=x)
+        back = tape.filled if self.mode == "bicubic" else tape.laid_as_given
+        return self.fresh(tape, x[0], of=x, back=back)
 
 
 class Upsample(Resampling):
