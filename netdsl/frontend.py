@@ -126,7 +126,7 @@ def lift(source: Any, inputs: Inputs = None, **args: Any) -> Lifted:
     meta = _origin(source, args)
     for structured in (True, False):  # where a text with parameters is another net, each number is as it is
         try:
-            net = Network.from_graph(read.graph, read.name, structured, False, meta, prove)
+            net = Network.from_graph(read.graph, read.name, structured, False, meta, prove, True)
             checks = prove(net)
         except GraphError as error:
             raise NetError([Diagnostic("E581", f"no spec makes {read.name}: {error}")]) from None

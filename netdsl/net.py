@@ -107,6 +107,7 @@ class Net:
         labels: bool = True,
         meta: Mapping[str, str] = {},
         accept: Callable[[Self], object] | None = None,
+        notes: bool = False,
     ) -> Self:
         """Return the net that a graph is, such as one that a transform made.
 
@@ -122,16 +123,20 @@ class Net:
             meta: Texts that its `meta` line says.
             accept: Raises a NetError where blocks of a net are of no use, such as ones that have no class: these are
                 written apart. It is not asked of a net without structure.
+            notes: Whether rows of layers get stages, in the graph too, and lines comments, where maps get smaller.
 
         Raises:
             GraphError: The graph is broken, or an op refuses what it reads.
             NetError: No spec makes this graph, or no net can have that name.
         """
         from netdsl.lifting import lifted  # most nets come from a text
+        from netdsl.lifting.stages import staged
 
         shapes = infer_shapes(verify_graph(Facts(graph))).shapes
+        if notes:
+            staged(graph, shapes)
         asked = None if accept is None else lambda recipe, made: accept(cls(recipe, made))
-        return cls(*lifted(graph, shapes, name, structured, labels, meta, asked))
+        return cls(*lifted(graph, shapes, name, structured, labels, meta, asked, notes))
 
     @property
     def class_name(self) -> str:

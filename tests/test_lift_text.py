@@ -843,3 +843,87 @@ net N:
         "v6, v7 = from v5, v6 -> Cell 6 as last",
         "from v3, v6, v7 -> concat",
     ]
+
+
+def noted(spec: str) -> list[str]:
+    """Return the lines of a spec with stages and comments, below that of its input."""
+    net = api.loads(spec)
+    made = Network.from_graph(net.graph, net.name, labels=False, notes=True)
+    assert difference(net.graph, made.graph) == ""
+    found = made.recipe.net.file.source.text
+    assert netdsl.format(found) == found
+    again = Network.from_graph(made.graph, made.name, labels=False, notes=True)
+    assert again.recipe.net.file.source.text == found
+    lines = [line.strip() for line in found.splitlines() if line]
+    return lines[next(at for at, line in enumerate(lines) if line.startswith("input")) + 1 :]
+
+
+ROW = """
+block B(c, s = 1): conv 3x3, c, /s as one -> relu
+net N:
+    input 3, 33x17
+    features:
+        {}
+    gap
+"""
+
+
+def test_stages_where_maps_get_smaller() -> None:
+    """Pools end one, and what has weights begins one."""
+    row = "conv 3x3, 8 -> maxpool 2x2 -> 2 * B 8 -> B 16, 2 -> B 16 -> relu -> avgpool 2x2 -> B 24 -> B 32, 2"
+    assert noted(ROW.format(row)) == [
+        "features:",
+        "stage 1: conv 3x3, 8 -> maxpool 2x2  # 8x16x8",
+        "stage 2: 2 * B 8",
+        "stage 3: B 16, s=2 -> B 16 -> relu -> avgpool 2x2  # 16x4x2",
+        "stage 4: B 24",
+        "stage 5: B 32, s=2  # 32x2x1",
+        "gap",
+    ]
+    net = api.loads(ROW.format(row))
+    made = Network.from_graph(net.graph, "n", labels=False, notes=True)
+    stages = [node.stage for node in made.graph if node.op.name == "conv"]
+    assert stages == ["1", "2", "2", "3", "3", "4", "5"]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "conv 3x3, 8 -> maxpool 2x2 -> conv 3x3, 8",  # there are two stages only
+        "first: conv 3x3, 8, /2\n        second: conv 3x3, 8, /2\n        third: conv 3x3, 8, /2",
+        "(conv 3x3, 8, /2) -> (conv 3x3, 8, /2) -> (conv 3x3, 8, /2)",
+        "conv 3x3, 8 -> B 8 -> B 16 -> upsample 2",
+    ],
+)
+def test_rows_without_stages(row: str) -> None:
+    assert not any(line.startswith("stage") for line in noted(ROW.format(row)))
+
+
+def test_comments_where_maps_get_smaller() -> None:
+    """In lines of the net that stand for one value; not in blocks, and not where turns of a loop make other sizes."""
+    spec = """
+block Down(c): conv 3x3, c, /2 as conv -> relu
+net N:
+    input 3, 512x256
+    stem: conv 3x3, 8, /2 -> relu
+    layer1: 2 * Down 16
+    layer2: 2 * conv 3x3, 16
+    for i in range(3):
+        conv 3x3, 16, /2 as conv{i} -> bn as bn{i}
+        down{i}: Down 16
+    add:
+        conv 3x3, 8, /2 as a -> relu
+        conv 3x3, 8, /2 as b
+    upsample 2 -> maxpool 2x2 -> tokens -> ln as norm
+"""
+    assert noted(spec) == [
+        "stem: conv 3x3, 8, /2 -> relu  # 8x256x128",
+        "layer1: 2 * Down  # 16x64x32",
+        "layer2: 2 * conv 3x3, 16",
+        "for i in range(3):",
+        "conv 3x3, 16, /2 as conv{i} -> bn as bn{i} -> Down as down{i}",
+        "add:",
+        "conv 3x3, 8, /2 as a -> relu",
+        "b: conv 3x3, 8, /2",
+        "upsample 2 -> maxpool 2x2 -> tokens -> ln as norm",
+    ]

@@ -927,7 +927,7 @@ NET = """\
 net Net:
     meta source="mine.py:Net"
     input 3, 9x7
-    conv 3x3, 4, pad=0 -> relu -> conv 3x3, 2, pad=0
+    conv 3x3, 4, pad=0 -> relu -> conv 3x3, 2, pad=0  # 2x5x3
 
 variant mine = Net()
 """

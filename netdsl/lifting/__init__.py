@@ -38,6 +38,7 @@ def lifted(
     labels: bool = True,
     meta: Mapping[str, str] = {},
     accept: Callable[[Recipe, Elaborated], object] | None = None,
+    notes: bool = False,
 ) -> tuple[Recipe, Elaborated]:
     """Return the net that a graph is, as a spec of its own that has been read again and is right.
 
@@ -51,6 +52,7 @@ def lifted(
         labels: Whether ops without state keep labels from which nothing follows.
         meta: Texts that the net's `meta` line says.
         accept: Raises a NetError where the blocks of a text are of no use, though the net is right.
+        notes: Whether comments of the net say where maps get smaller.
 
     Raises:
         NetError: No spec makes this graph, or no net can have that name.
@@ -60,7 +62,7 @@ def lifted(
         raise NetError([Diagnostic("E219", f"`{name}` {why}", help="call the net otherwise")])
     apart: set[str] = set()
     for attempt in range(ATTEMPTS + 1) if structured else ():
-        file = File(graph, shapes, attempt < ATTEMPTS, frozenset(apart), labels, meta)
+        file = File(graph, shapes, attempt < ATTEMPTS, frozenset(apart), labels, meta, notes)
         try:
             recipe, made = _made(file.text(name), name)
             wrong = _first_difference(graph, made.graph, shapes)
@@ -76,7 +78,7 @@ def lifted(
         if not more - apart or "" in more:
             break
         apart |= more
-    recipe, made = _made(File(graph, shapes, False, labels=labels, meta=meta).text(name), name)
+    recipe, made = _made(File(graph, shapes, False, labels=labels, meta=meta, notes=notes).text(name), name)
     different = _first_difference(graph, made.graph, shapes)
     if different:
         raise NetError([Diagnostic("E571", f"no spec makes the graph `{name}`: {different[1]}")])

@@ -318,6 +318,7 @@ class Body:
     def add(self, step: Item, key: str, reads: Values, makes: Values, at: int) -> None:
         """Put a step behind the chain whose value it reads, make a joint of chains, or begin a chain."""
         step.binds = makes
+        self.note(step, reads, makes)
         key = key if self._speaks(key) and len(makes) == 1 and makes != reads else ""
         if isinstance(step, Box):
             step.inner = {value: self.naming.names[value] for value in makes if value in self.naming.names}
@@ -335,6 +336,19 @@ class Body:
             top.end, top.makes, top.key = at + 1, makes, key
         else:
             self.chains.append(Chain(reads, step, at, at + 1, makes, key, stage))
+
+    def note(self, step: Item, reads: Values, makes: Values) -> None:
+        """Note what a step of the net makes, for a comment where that is a smaller map."""
+        body = self
+        while body.outer is not None:
+            body = body.outer
+        if self.file.notes and body.scope.kind == "net" and len(makes) == 1:
+            (made,) = (self.file.shapes[value.node][value.port] for value in makes)
+            maps = [shape for value in reads for shape in [self.file.shapes[value.node][value.port]]]
+            step.shape = str(made) if made.axes == "chw" else ""
+            step.shrinks = bool(step.shape) and any(
+                one.axes == "chw" and one.h * one.w > made.h * made.w for one in maps
+            )
 
     def goes_on(self, chain: Chain, begin: int, end: int | None = None) -> bool:
         """Tell whether nothing outside a range of items reads a chain's value by another name than its label."""

@@ -47,16 +47,19 @@ class File:
         plain: frozenset[str] = frozenset(),
         labels: bool = True,
         meta: Mapping[str, str] = {},
+        notes: bool = False,
     ) -> None:
         """`structured`: blocks have parameters, counts and conditions, but for those of the classes in `plain`.
 
         `labels`: those of layers from which nothing follows are kept. `meta`: what the net says of itself.
+        `notes`: comments say where maps get smaller.
         """
         self.graph = graph
         self.shapes = shapes
         self.structured = structured
         self.labels = labels
         self.meta = meta
+        self.notes = notes
         self.apart = plain
         self.entries: dict[str, Entry] = {}
         """Blocks by name."""

@@ -63,6 +63,8 @@ class Item:
         "name",
         "other",
         "present",
+        "shape",
+        "shrinks",
         "source",
         "values",
         "when",
@@ -96,6 +98,10 @@ class Item:
         """Whether it is there where the one before it, which has a condition, is not."""
         self.wide: Column = ()
         """The channels of what comes into a depthwise convolution."""
+        self.shape = ""
+        """What a step of the net makes, `64x56x56`; "" where that is not said."""
+        self.shrinks = False
+        """Whether that is a smaller map than what it reads."""
 
     def copy(self, **changes: Any) -> Item:
         """Return the same with other fields; its kids are shared."""
@@ -110,6 +116,7 @@ class Item:
             present=self.present,
         )
         made.when, made.other, made.wide = self.when, self.other, self.wide
+        made.shape, made.shrinks = self.shape, self.shrinks
         for field, value in changes.items():
             setattr(made, field, value)
         return made

@@ -43,7 +43,7 @@ class Layout:
         for condition, group in groupby(items, self.condition):
             some, before, last = list(group), last, ""
             if condition and self.apart(some):
-                found += self.chained(run, width)
+                found += self.noted(run, width)
                 begin = _begins(some[0], condition, before)
                 inner = self.lines([item.copy(when="") for item in some], depth + 1, flows)
                 found += [begin, *indented(inner)]
@@ -52,7 +52,7 @@ class Layout:
                 continue
             for item in some:
                 if item.kind not in STEPS:
-                    found += self.chained(run, width)
+                    found += self.noted(run, width)
                     run = []
                     found += self.statement(item, depth + bool(condition), flows, condition)
                     flows = flows if item.kind in ASIDE else "flow"
@@ -64,11 +64,11 @@ class Layout:
                     or alone
                     or sum(len(self.step(one)) + 4 for one, _ in run) + len(text) > width
                 ):
-                    found += self.chained(run, width)
+                    found += self.noted(run, width)
                     run = []
                 run.append((item, condition))
                 flows = "flow"
-        return found + self.chained(run, width)
+        return found + self.noted(run, width)
 
     @staticmethod
     def apart(items: Sequence[Item]) -> bool:
@@ -92,6 +92,11 @@ class Layout:
             item, condition = run[0]
             return [f"{item.label}: {source}{self.call(item)} when {condition}"]
         return [source + self.chain([item for item, _ in run])]
+
+    def noted(self, run: Sequence[tuple[Item, str]], width: int) -> list[str]:
+        """Return steps as lines, with what they make where that is a smaller map."""
+        lines = self.chained(run, width)
+        return [*lines[:-1], _noted(lines[-1], [item for item, _ in run], width)] if lines else []
 
     def chain(self, items: Iterable[Item]) -> str:
         """Return steps in one line."""
@@ -167,7 +172,8 @@ class Layout:
         if item.kind == "box":
             line = self.one_line(item, LIMIT - len(INDENT) * depth)
             if line:
-                return [f"{line} when {condition}" if condition else line]
+                line = f"{line} when {condition}" if condition else line
+                return [_noted(line, [item], LIMIT - len(INDENT) * depth)]
         lines = self.whole(item, depth, flows)
         return [_begins(item, condition), *indented(lines)] if condition else lines
 
@@ -221,7 +227,8 @@ class Layout:
                 lines = self.lines(kids, depth + 1, flows)
                 steps = all(kid.kind in ("call", "same", "repeat") and kid.source is None for kid in kids)
                 if len(lines) == 1 and steps:
-                    return [f"stage {item.name}: {self.chain(kids)}"]
+                    line = f"stage {item.name}: {self.chain(kids)}"
+                    return [_noted(line, kids, LIMIT - len(INDENT) * depth)]
                 return [f"stage {item.name}:", *indented(lines)]
             case "loop":
                 begin = [_from(item.source).removesuffix(" -> ")] if item.source is not None else []
@@ -263,6 +270,12 @@ class Layout:
             lines = self.whole(kid.copy(when=""), depth + 1, flows)
             return [f"if {condition}:", *indented(lines), "else:", *indented([f"from {flows}"])]
         return self.statement(kid, depth, flows, condition)
+
+
+def _noted(line: str, items: Sequence[Item], width: int) -> str:
+    """Return a line with what its last step makes, where one of them makes a map smaller and there is room."""
+    note = f"{line}  # {items[-1].shape}"
+    return note if items[-1].shape and any(one.shrinks for one in items) and len(note) <= width else line
 
 
 def _begins(item: Item, condition: str, before: str = "") -> str:

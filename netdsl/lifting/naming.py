@@ -155,6 +155,7 @@ class Naming:
                 step.inner = {value: self.names[value] for value in step.binds if value in self.names}
                 self.names.update(outer)
                 item = Item("box", label=step.label, kids=kids)
+                item.shape, item.shrinks = step.shape, step.shrinks
             elif step.kind == "joint":
                 item = Item("joint", step.name)
                 for branch in step.kids:

@@ -81,7 +81,9 @@ def counted(items: Sequence[Item]) -> list[Item]:
             values: dict[str, Any] = {"count": (end - at,)}
             if first.kind == "call" and "stride" in step.values:
                 values["first"] = first.values["stride"]
-            found.append(Item("repeat", values=values, kids=[step.copy(source=None)], source=first.source))
+            made = Item("repeat", values=values, kids=[step.copy(source=None)], source=first.source)
+            made.shape, made.shrinks = items[end - 1].shape, any(one.shrinks for one in items[at:end])
+            found.append(made)
         else:
             found.append(items[at])
         at = end
@@ -129,7 +131,7 @@ def same(one: Item, two: Item) -> Item | None:
     kids = [same(a, b) for a, b in zip(one.kids, two.kids, strict=True)]
     if any(kid is None for kid in kids):
         return None
-    return one.copy(values=values, kids=kids)
+    return one.copy(values=values, kids=kids, shape=one.shape if one.shape == two.shape else "")
 
 
 # ---------------------------------------------------------------- loops
@@ -300,7 +302,7 @@ def _varied(items: Sequence[Item], begin: int, period: int) -> tuple[int, Item] 
         for key, own in item.values.items():
             _, column = next(numbers)
             values[key] = (Named(own[0], lists[column]),) if column in lists else own
-        return item.copy(values=values, kids=[replaced(kid) for kid in item.kids])
+        return item.copy(values=values, kids=[replaced(kid) for kid in item.kids], shape="")
 
     shown = [f"[{', '.join(map(written, column))}]" for column in lists]
     taken = ", ".join(lists.values())
