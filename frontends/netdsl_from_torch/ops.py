@@ -37,7 +37,7 @@ from netdsl.ops.dropout import Dropout, DropPath
 from netdsl.ops.joint import Add, Concat, Mul, Scale, Sub
 from netdsl.ops.layout import PixelShuffle, PixelUnshuffle
 from netdsl.ops.linear import Linear
-from netdsl.ops.move import Padding, Roll, Shuffle
+from netdsl.ops.move import Padding, Roll, Shift, Shuffle
 from netdsl.ops.norm import (
     BatchNorm,
     GroupNorm,
@@ -638,7 +638,7 @@ def interpolate(
 def pad(
     at: Translation, input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None
 ) -> Layout:
-    """pad, of rows, columns and channels."""
+    """pad, of rows, columns and channels; or shift, where zeros come in at one side for what leaves at the other."""
     _need(not value or mode != "constant", f"it pads with {value}")
     x = at.settled(input)
     sides = {"c": (0, 0), "h": (0, 0), "w": (0, 0)}
@@ -648,9 +648,12 @@ def pad(
         if both_sides == (0, 0):
             continue
         _need(axis in sides, f"it pads axis {axis}")
-        _need(min(both_sides) >= 0, "it pads by less than nothing")
         sides[axis] = both_sides
     (top, bottom), (left, right) = sides["h"], sides["w"]
+    if top + bottom == left + right == 0 and min(bottom, right) >= 0 and mode == "constant":
+        _need(sides["c"] == (0, 0), "it moves a map and pads its channels")
+        return at.put(Shift(by=Dims((bottom, right))), x) if bottom or right else x
+    _need(min(*sides["c"], *sides["h"], *sides["w"]) >= 0, "it pads by less than nothing")
     names = {"constant": "zeros"}
     args: dict[str, Any] = {"before": sides["c"][0], "after": sides["c"][1], "mode": names.get(mode, mode)}
     if top == bottom and left == right:

@@ -435,6 +435,9 @@ class Translation:
                 ordered = [w, base] if at == 0 else [base, w]
                 return self.put(op(), *ordered).replace(dims=x.dims)
         x = self.settled(x)
+        if tuple(parameter.shape) == (1,) and not any(parameter.dims) and x.shape.c > 1:  # one number for all
+            w = self.put(Expand(channels=x.shape.c), self.weight(parameter, (1,), False, ""))
+            return self.put(op(), *([w, x] if at == 0 else [x, w]))
         w = self.learned(parameter, len(x.dims) - 1, x.shape.axes)
         return self.put(op(), *([w, x] if at == 0 else [x, w]))
 

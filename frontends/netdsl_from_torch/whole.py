@@ -114,14 +114,13 @@ def max_pool2d_same(at: Translation, one: Any, x: Tensor) -> Layout:
 
 @module("timm.AvgPool2dSame")
 def avg_pool2d_same(at: Translation, one: Any, x: Tensor) -> Layout:
-    """Avgpool with TensorFlow's padding."""
+    """Avgpool with TensorFlow's padding, which counts, whatever the pool says of its own: it has none."""
     if one.ceil_mode:
         raise Unknown("ceil_mode=True")
     op = AvgPool(
         kernel=dims_of(one.kernel_size),
         stride=stride_of(one.kernel_size, one.stride),
         pad=Pad("tf"),
-        count_include_pad=one.count_include_pad,
     )
     return at.put(op, at.map(x))
 
