@@ -133,7 +133,7 @@ def nets(explored: Explored, seed: int) -> Iterator[dict[str, int]]:
     from netdsl.space.reduced import NoNet
 
     try:
-        yield from draws(explored.lattice, random.Random(seed), explored.most, explored.least)
+        yield from draws(explored.lattice, explored.most, explored.least, random=random.Random(seed))
     except NoNet:
         raise nothing(explored) from None
 
