@@ -282,6 +282,24 @@ def test_json_is_what_its_schema_says(capsys: pytest.CaptureFixture[str]) -> Non
         assert made["nets"] >= made["within"]["most"] > 0
 
 
+def test_a_space_can_be_explored_from_python() -> None:
+    space = netdsl.explore(SPACES / "memory.net")
+    assert space.decisions["s0.channels"] == ("16", "32", "48")
+    net = next(space.draw(seed=1))
+    made = netdsl.load(SPACES / "memory.net", set=net)
+    assert space.cost(net) == made.cost().replace(activations=made.cost().activations // 4)
+    assert space.keeps(net)
+    assert not made.check()
+    ((costs, least), *_) = space.front([("params", False)])
+    assert space.cost(least).params == costs[0] == space.overview.kept["params"].least.least
+    for wrong, code in (({**net, "s9": "1"}, "E504"), ({**net, "s0.n": "9"}, "E504"), ({}, "E217")):
+        with pytest.raises(NetError) as error:
+            space.cost(wrong)
+        assert error.value.diagnostics[0].code == code
+    with pytest.raises(NetError, match="leaves nothing open"):
+        netdsl.explore("lenet")
+
+
 def test_a_partly_decided_variant_is_a_smaller_space(tmp_path: Path) -> None:
     text = """import Supernet from "search.net"
 
