@@ -12,22 +12,15 @@ limits, with costs rounded up too few. A grid as fine as the costs themselves is
 from __future__ import annotations
 
 import math
-import sys
-from array import array
 from bisect import bisect_right
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from heapq import heapify, heappop, heappush
 from itertools import accumulate
-from operator import add, mul
-from typing import NamedTuple
 
 from netdsl.record import Record
+from netdsl.space.grids import Grid, Part, Table
 from netdsl.space.lattice import Lattice
 from netdsl.space.reduced import NO_BOUNDS, Field, NoNet, Reduced, bounds, reduce
-
-Table = dict[int, int]
-"""Numbers of partial paths by packed sum."""
 
 SUMS = 400_000
 """So many additions to tables of sums are made before a grid is used: up to 1 s."""
@@ -220,16 +213,6 @@ def _dominated(rooms: Points, sums: Points, shift: int) -> int:
     return total
 
 
-class Part(NamedTuple):
-    """Vertices between the sides that hang together."""
-
-    fore: dict[int, Table]
-    """By vertex, in order, the sums from the begin."""
-    aft: dict[int, Table]
-    edges: dict[int, list[tuple[int, int]]]
-    """By vertex, packed costs and where they lead to."""
-
-
 def _parts(reduced: Reduced, met: Met) -> list[Part]:
     """Return what lies between the sides. Decisions for the whole net, such as its width, keep vertices apart."""
     between = set(met.between)
@@ -244,197 +227,31 @@ def _parts(reduced: Reduced, met: Met) -> list[Part]:
     for vertex, row in edges.items():
         for _, end in row:
             first[find(end)] = find(vertex)
-    parts: dict[int, Part] = {}
+    parts: dict[int, list[int]] = {}
     for vertex in met.between:
-        part = parts.setdefault(find(vertex), Part({}, {}, {}))
-        part.fore[vertex], part.edges[vertex] = met.fore[vertex], edges[vertex]
-    wholes = [f.whole for f in reduced.fields]
-    for part in parts.values():
-        sums = [key for table in part.fore.values() for key in table]
-        least = sum(min((key & whole for key in sums), default=0) for whole in wholes)
-        for vertex in part.edges:
-            rests = met.aft[vertex].items()
-            part.aft[vertex] = {key: number for key, number in rests if not (key + least) & reduced.guard}
-    return list(parts.values())
+        parts.setdefault(find(vertex), []).append(vertex)
+    return [
+        Part({v: met.fore[v] for v in part}, {v: met.aft[v] for v in part}, {v: edges[v] for v in part})
+        for part in parts.values()
+    ]
 
 
 def _cross(reduced: Reduced, met: Met, cells: int) -> Bracket:
     """Return the number of nets within the limits that pass between the sides, by adding about so many cells."""
     parts = _parts(reduced, met)
-    work = [2 * sum(map(len, part.edges.values())) + 1 for part in parts]
+    work = [sum(map(len, part.edges.values())) + 1 for part in parts]
     if len(parts) == 1:
         return _crossed(reduced, parts[0], cells // work[0])
     # a tenth of the effort shows where the rest is worth most
     brackets = [_crossed(reduced, part, cells // (10 * sum(work))) for part in parts]
-    gap = sum(b.most - b.least for b in brackets)
+    gaps = [math.isqrt(b.most - b.least) for b in brackets]
     for i, bracket in enumerate(brackets):
-        if not bracket.exact:
-            share = cells * 9 // 10 * (bracket.most - bracket.least) // gap
-            if share > cells // 10:
-                finer = _crossed(reduced, parts[i], share // work[i])
-                brackets[i] = Bracket(max(bracket.least, finer.least), min(bracket.most, finer.most))
+        if gaps[i]:
+            finer = _crossed(reduced, parts[i], cells * 9 // 10 * gaps[i] // sum(gaps) // work[i])
+            brackets[i] = Bracket(max(bracket.least, finer.least), min(bracket.most, finer.most))
     return Bracket(sum(b.least for b in brackets), sum(b.most for b in brackets))
 
 
 def _crossed(reduced: Reduced, part: Part, cells: int) -> Bracket:
     """Return the number of nets within the limits that pass through a part, by a grid of about so many cells."""
-    grid = Grid(reduced.fields, part, min(cells, GRID))
-    if not all(axis.cells for axis in grid.axes):
-        return Bracket(0, 0)
-    most = grid.paths(part, up=False)
-    return Bracket(most if grid.fine else grid.paths(part, up=True), most)
-
-
-class Axis(NamedTuple):
-    """How one field is rounded."""
-
-    shift: int
-    mask: int
-    origin: int
-    """What a sum from the begin is at least, in the part."""
-    room: int
-    """What may be added to that."""
-    unit: int
-    """How long a cell is."""
-    cells: int
-    """How many of them may be within the limit."""
-    fine: bool
-    """Whether nothing is rounded."""
-
-
-class Grid:
-    """How sums are rounded to cells, and tables of numbers by cell are one integer: a slot each, row by row."""
-
-    def __init__(self, fields: Sequence[Field], part: Part, cells: int) -> None:
-        """Lay a grid of about so many cells."""
-        costs = [cost for row in part.edges.values() for cost, _ in row]
-        keys = [[key for table in side.values() for key in table] for side in (part.fore, part.aft)]
-        flow = {vertex: sum(table.values()) for vertex, table in part.fore.items()}
-        for vertex, row in part.edges.items():
-            for _, end in row:
-                flow[end] += flow[vertex]
-        self.width = 8 * -(-max(flow.values()).bit_length() // 64)
-        """Bytes of a slot; a number is one of paths from the begin."""
-        self.axes: list[Axis] = []
-        left = len(fields)
-        for f in sorted(fields, key=lambda f: f.limit):
-            full = f.mask << 1 | 1
-            sums, rests = ([key >> f.shift & full for key in side] for side in keys)
-            origin = min(sums, default=0)
-            room = f.mask - origin
-            step = math.gcd(*(s - origin for s in sums), *(cost >> f.shift & full for cost in costs))
-            longest = min(room - min(rests, default=0), self._longest(part, f, origin))
-            steps = longest // step if step else 0
-            length = -(-(steps + 1) // max(2, math.floor(cells ** (1 / left))))
-            unit = length * step or 1
-            self.axes.insert(0, Axis(f.shift, full, origin, room, unit, longest // unit + 1, length <= 1))
-            cells = max(1, cells // max(1, self.axes[0].cells))
-            left -= 1
-        self.strides = [1] * len(self.axes)
-        """By axis, how many slots are from one cell to the next."""
-        mask = b"\xff" * (self.width * self.axes[-1].cells)
-        for i in range(len(fields) - 1, 0, -1):
-            # what is above the limit has its place too until the mask takes it away, lest it be in the next row
-            axis = self.axes[i]
-            spare = max((-(-(cost >> axis.shift & axis.mask) // axis.unit) for cost in costs), default=0)
-            self.strides[i - 1] = self.strides[i] * (axis.cells + max(1, min(spare, axis.cells)))
-            mask = (mask + bytes(self.width * self.strides[i - 1] - len(mask))) * self.axes[i - 1].cells
-        self.mask = int.from_bytes(mask, "little")
-        """Ones where sums are within the limits."""
-
-    @property
-    def fine(self) -> bool:
-        """Whether nothing is rounded."""
-        return all(axis.fine for axis in self.axes)
-
-    @staticmethod
-    def _longest(part: Part, field: Field, origin: int) -> int:
-        """Return the greatest sum from the begin, above the origin."""
-        full = field.mask << 1 | 1
-        longest = {
-            vertex: max((key >> field.shift & full for key in table), default=origin) - origin
-            for vertex, table in part.fore.items()
-        }
-        for vertex, row in part.edges.items():
-            for cost, end in row:
-                longest[end] = max(longest[end], longest[vertex] + (cost >> field.shift & full))
-        return max(longest.values())
-
-    def paths(self, part: Part, *, up: bool) -> int:
-        """Return the number of paths through a part that are within the limits with costs rounded up or down."""
-        total = 0
-        tables = dict.fromkeys(part.edges, 0)
-        for vertex, row in part.edges.items():
-            table = (tables.pop(vertex) + self.table(part.fore[vertex], up=up)) & self.mask
-            if not table:
-                continue
-            rests = part.aft[vertex]
-            if rests:
-                below = self.below(table)
-                total += sum(map(mul, rests.values(), map(below.__getitem__, self.rooms(rests))))
-            places = self.places([cost for cost, _ in row], up=up)
-            for (place, end), times in Counter(zip(places, (end for _, end in row), strict=True)).items():
-                moved = table << 8 * self.width * place
-                tables[end] += moved if times == 1 else moved * times
-        return total
-
-    def places(self, sums: Iterable[int], *, up: bool, begin: bool = False) -> list[int]:
-        """Return the slots of packed sums; of those from the `begin`, or of costs."""
-        keys = list(sums)
-        places = [0] * len(keys)
-        for (shift, mask, origin, _, unit, cells, _), stride in zip(self.axes, self.strides, strict=True):
-            more = (unit - 1 if up else 0) - (origin if begin else 0)
-            axis = [((key >> shift & mask) + more) // unit for key in keys]
-            if max(axis, default=0) > cells:
-                axis = [min(cell, cells) for cell in axis]
-            places = [place + cell * stride for place, cell in zip(places, axis, strict=True)]
-        return places
-
-    def rooms(self, sums: Iterable[int]) -> list[int]:
-        """Return the last slots whose sums are within the limits together with packed sums to the end."""
-        keys = list(sums)
-        places = [0] * len(keys)
-        for (shift, mask, _, room, unit, cells, _), stride in zip(self.axes, self.strides, strict=True):
-            axis = [(room - (key >> shift & mask)) // unit for key in keys]
-            if max(axis, default=0) >= cells:
-                axis = [min(cell, cells - 1) for cell in axis]
-            places = [place + cell * stride for place, cell in zip(places, axis, strict=True)]
-        return places
-
-    def table(self, sums: Table, *, up: bool) -> int:
-        """Return the numbers of sums from the begin in their slots."""
-        if not sums:
-            return 0
-        numbers: Table = defaultdict(int)
-        for place, number in zip(self.places(sums, up=up, begin=True), sums.values(), strict=True):
-            numbers[place] += number
-        width = self.width
-        slots = bytearray(width * (max(numbers) + 1))
-        for place, number in numbers.items():
-            slots[place * width : (place + 1) * width] = number.to_bytes(width, "little")
-        return int.from_bytes(slots, "little")
-
-    def below(self, table: int) -> list[int]:
-        """Return by slot the sum of the numbers that are in no later cell, on any of the axes."""
-        total = outer = self.strides[0] * self.axes[0].cells
-        numbers = self.numbers(table, total)
-        for axis, stride in zip(self.axes, self.strides, strict=True):
-            for base in range(0, total, outer):
-                if stride == 1:
-                    numbers[base : base + axis.cells] = accumulate(numbers[base : base + axis.cells])
-                    continue
-                for at in range(base + stride, base + axis.cells * stride, stride):
-                    numbers[at : at + stride] = map(add, numbers[at - stride : at], numbers[at : at + stride])
-            outer = stride
-        return numbers
-
-    def numbers(self, table: int, count: int) -> list[int]:
-        """Return what the first slots of a table hold."""
-        words = array("Q", table.to_bytes(self.width * count, "little"))
-        if sys.byteorder == "big":
-            words.byteswap()
-        parts = self.width // 8
-        numbers = words[::parts].tolist()
-        for i in range(1, parts):
-            numbers = [low | high << 64 * i for low, high in zip(numbers, words[i::parts], strict=True)]
-        return numbers
+    return Bracket(*Grid(reduced.fields, part, min(cells, GRID)).paths())

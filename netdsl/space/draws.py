@@ -1,8 +1,8 @@
 """Nets within bounds, drawn uniformly.
 
 Nets are numbered, and a number is drawn; which net it is, counts of paths say vertex by vertex. Either all nets are
-numbered, or those that are within the bounds when costs are rounded down, by tables of counts by what room is left.
-Both hold each net within the bounds once, so what is left of them when others are rejected is drawn uniformly.
+numbered, or those that may be within the bounds as costs are rounded on a grid, by tables of counts by what room is
+left. Both hold each net within the bounds once, so what is left of them when others are rejected is drawn uniformly.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import accumulate
 from random import Random
 
-from netdsl.space.counts import Grid, Part
+from netdsl.space.grids import Grid, Part
 from netdsl.space.labels import LABELS, labels
 from netdsl.space.lattice import Lattice
 from netdsl.space.reduced import NO_BOUNDS, NoNet, Reduced, bounds, reduce
@@ -114,7 +114,7 @@ def _any(reduced: Reduced, random: Random) -> Callable[[], Drawn]:
 
 
 def _roomy(reduced: Reduced, random: Random) -> Callable[[], Drawn]:
-    """Return what draws from the nets that are within the limits with costs rounded down."""
+    """Return what draws from the nets that are within the limits with what costs may come to at least."""
     steps = reduced.steps
     end = len(steps) - 1
     part = Part(
@@ -123,18 +123,16 @@ def _roomy(reduced: Reduced, random: Random) -> Callable[[], Drawn]:
         {v: [(s.cost, s.end) for s in row] for v, row in enumerate(steps)},
     )
     grid = Grid(reduced.fields, part, BYTES // (16 * len(steps)))
-    bits = 8 * grid.width
+    bits, width = 8 * grid.width, grid.width
     tables = [0] * end + [grid.mask // ((1 << bits) - 1)]
     moves: list[list[tuple[int, int, int, int]]] = [[] for _ in steps]
     for vertex in range(end - 1, -1, -1):
-        places = grid.places([s.cost for s in steps[vertex]], up=False)
-        moves[vertex] = [(place, *step) for place, step in zip(places, steps[vertex], strict=True)]
-        for place, step in zip(places, steps[vertex], strict=True):
-            tables[vertex] += tables[step.end] << bits * place
+        moves[vertex] = [(move, *step) for move, step in zip(grid.moves(vertex), steps[vertex], strict=True)]
+        for move, _, after, _ in moves[vertex]:
+            tables[vertex] += tables[after] << bits * move
         tables[vertex] &= grid.mask
-    size, width = grid.strides[0] * grid.axes[0].cells, grid.width
-    slots = [table.to_bytes(size * width, "little") for table in tables]
-    (whole,) = grid.rooms([0])
+    slots = [table.to_bytes(grid.size * width, "little") for table in tables]
+    (whole,), _ = grid.rooms(end, [0])
     nets = int.from_bytes(slots[0][whole * width : (whole + 1) * width], "little")
     if not nets:
         raise NoNet("no net is within the bounds")

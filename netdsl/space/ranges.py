@@ -6,7 +6,8 @@ from bisect import bisect_right, insort
 from collections.abc import Mapping, Sequence
 
 from netdsl.record import Record
-from netdsl.space.counts import Bracket, Table, meet
+from netdsl.space.counts import Bracket, meet
+from netdsl.space.grids import Table
 from netdsl.space.labels import LABELS, labels
 from netdsl.space.lattice import Lattice
 from netdsl.space.reduced import NO_BOUNDS, NoNet, Reduced, Sum, bounds, column, reduce
