@@ -177,6 +177,18 @@ def test_fronts_equal_comparing(seed: int) -> None:
     assert [v[0] * signs[0] for v in exact] == sorted(v[0] * signs[0] for v in exact)
 
 
+@pytest.mark.parametrize("goals", range(1, 6))
+@pytest.mark.parametrize("top", [4, 10**6])
+def test_large_fronts_equal_comparing(goals: int, top: int) -> None:
+    lattice = product(Random(goals), 4, 6, top, goals)
+    vectors = {net.costs for net in paths(lattice)}
+    best = {v for v in vectors if not any(w != v and all(map(int.__le__, w, v)) for w in vectors)}
+    assert goals < 4 or top < 5 or len(best) > 60
+    found = front(lattice, [Goal(c) for c in range(goals)]).sums
+    assert set(found) == best
+    assert len(found) == len(best)
+
+
 def test_fronts_need_goals_that_can_be_compared() -> None:
     lattice = product(Random(1), 2, 2, 9)
     with pytest.raises(ValueError, match="needs a goal"):

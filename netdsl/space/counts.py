@@ -24,8 +24,8 @@ from netdsl.space.reduced import NO_BOUNDS, Field, NoNet, Reduced, bounds, reduc
 
 SUMS = 400_000
 """So many additions to tables of sums are made before a grid is used: up to 1 s."""
-CELLS = 150_000_000
-"""So many cells are added up on grids: about 1 s."""
+CELLS = 300_000_000
+"""So many cells are added up on grids: about 2 s."""
 GRID = 1 << 21
 """The most cells of one grid: 16 MB."""
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
 
-from netdsl.space.reduced import Reduced
+from netdsl.space.reduced import Field, Reduced
 
 LABELS = 2_000
 """So many sums a vertex may have, where fewer than all are enough for an answer that is not quite exact."""
@@ -79,16 +80,67 @@ def nondominated(reduced: Reduced, keys: list[int]) -> list[int]:
                     j += 1
                 stairs[i:j] = [pair]
         return kept
-    guard = reduced.guard
-    for key in keys:
-        # with the guards set no field borrows from the next; those of the fields that are smaller are taken
-        high = key | guard
-        for other in reversed(kept):
-            if (high - other) & guard == guard:
-                break
-        else:
-            kept.append(key)
-    return kept
+    return _halved(reduced, sorted(set(keys)))
+
+
+FEW = 32
+"""So many sums are compared each with each."""
+
+
+def _halved(reduced: Reduced, keys: list[int]) -> list[int]:
+    """Return the nondominated of different sums, which are in order: none is dominated by a later one."""
+    if len(keys) <= FEW:
+        guard = reduced.guard
+        kept: list[int] = []
+        for key in keys:
+            # with the guards set no field borrows from the next, and a guard is taken where the other is greater
+            high = key | guard
+            if not any((high - other) & guard == guard for other in kept):
+                kept.append(key)
+        return kept
+    middle = len(keys) // 2
+    first = _halved(reduced, keys[:middle])
+    return first + _beyond(_halved(reduced, keys[middle:]), first, reduced.fields[1:])
+
+
+def _beyond(keys: list[int], others: list[int], fields: Sequence[Field]) -> list[int]:
+    """Return, in order, the sums that none of the others is as small as in all of these last three or more fields."""
+    if not keys or not others:
+        return keys
+    head = fields[0]
+    low, shift = head.whole | (1 << head.shift) - 1, head.shift
+    if len(fields) == 3:
+        rest, third = (1 << shift) - 1, (1 << fields[1].shift) - 1
+        stairs: list[int] = [-1 << shift | third]
+        kept = []
+        ways = sorted(other & low for other in others)
+        at = 0
+        for key in sorted(keys, key=low.__and__):
+            tail = key & low
+            while at < len(ways) and ways[at] >> shift <= tail >> shift:
+                pair = ways[at] & rest
+                at += 1
+                i = bisect_right(stairs, pair)
+                if i == 1 or stairs[i - 1] & third > pair & third:
+                    j = i
+                    while j < len(stairs) and stairs[j] & third >= pair & third:
+                        j += 1
+                    stairs[i:j] = [pair]
+            i = bisect_right(stairs, tail & rest)
+            if i == 1 or stairs[i - 1] & third > tail & third:
+                kept.append(key)
+        return sorted(kept)
+    heads = sorted({(key & low) >> shift for key in (*keys, *others)})
+    if len(heads) == 1:
+        return _beyond(keys, others, fields[1:])
+    middle = heads[(len(heads) - 1) // 2]
+    parts: dict[tuple[bool, bool], list[int]] = {(of, up): [] for of in (False, True) for up in (False, True)}
+    for of, row in ((False, keys), (True, others)):
+        for key in row:
+            parts[of, (key & low) >> shift > middle].append(key)
+    near = _beyond(parts[False, False], parts[True, False], fields)
+    far = _beyond(parts[False, True], parts[True, False], fields[1:])
+    return sorted(near + _beyond(far, parts[True, True], fields))
 
 
 def _fewer(reduced: Reduced, keys: list[int], most: int, *, relaxed: bool) -> list[int]:
