@@ -309,3 +309,16 @@ def test_lines_fit(width: int) -> None:
     assert not [line for line in lines if line.count("`") % 2]
     colored = render_text(found, color=True, width=width)
     assert re.sub(r"\x1b\[[\d;]*m", "", colored).splitlines() == lines
+
+
+@pytest.mark.parametrize(("count", "lines"), [(9, 9), (10, 10), (11, 11), (60, 11)])
+def test_long_stacks_are_cut(count: int, lines: int) -> None:
+    """The innermost and the outermost calls are shown; JSON has all."""
+    place = span(RESNET, "conv 3x3")
+    found = Diagnostic("E1", "deep", place, calls=tuple(Frame(f"B{i}()", place) for i in range(count)))
+    shown = [line.strip(" =") for line in render_text(found).splitlines() if line.startswith("  = in")]
+    assert len(shown) == lines
+    assert [shown[0][:7], shown[-1][: len(f"in B{count - 1}(")]] == ["in B0()", f"in B{count - 1}("]
+    if count > 10:
+        assert shown[5] == f"in {count - 10} more calls"
+    assert len(json.loads(json.dumps(render_json([found])))["diagnostics"][0]["calls"]) == count

@@ -13,6 +13,8 @@ _ROOM = 100
 """Columns for the text of a line; what is longer is cut around the span."""
 _WIDTH = 120
 """A note that would end beyond this column goes below its carets."""
+_CALLS = 5
+"""How many of the innermost calls of a long stack are shown, and as many of the outermost ones."""
 
 _COLORS: dict[Severity, str] = {"error": "1;31", "warning": "1;33", "info": "1;36"}
 _FRAME = "1;34"
@@ -137,9 +139,14 @@ def _sorted(diagnostic: Diagnostic) -> list[Label]:
 
 def _facts(diagnostic: Diagnostic, columns: int) -> Iterator[tuple[str, str]]:
     """Yield what stands below the places: the call stack, the details, the help; a word, if any, and what it says."""
-    for frame in diagnostic.calls:
-        text, _, _ = _excerpt(frame.span, columns, strip=True)
-        yield "", f"in {printable(frame.what)}, from {printable(str(frame.span))}: {text}"
+    calls = diagnostic.calls
+    left_out = range(_CALLS, len(calls) - _CALLS)
+    for at, frame in enumerate(calls):
+        if at not in left_out:
+            text, _, _ = _excerpt(frame.span, columns, strip=True)
+            yield "", f"in {printable(frame.what)}, from {printable(str(frame.span))}: {text}"
+        elif at == left_out.start:
+            yield "", f"in {len(left_out):,} more calls"
     yield from (("", printable(detail)) for detail in diagnostic.details)
     if diagnostic.help:
         yield "help", printable(diagnostic.help)
