@@ -166,6 +166,7 @@ def error(body: str) -> netdsl.Diagnostic:
             "a: dwconv 5x5 as depthwise -> conv 1x1, 8 as pointwise",
         ),
         ("bm", "bm is called bn here: bn", "bn"),
+        ("gap\nDense", "Dense is called fc here: fc 64", "gap\nfc 64"),
         ("nn.LayerNorm2d(3)", "is called ln here: ln", "ln"),
         ("a: tanh\nskip(a)", "skip is a joint: from flow, a -> add", "a: tanh\nfrom flow, a -> add"),
         ("print(flow)", "`netdsl cost` and `netdsl graph` show the shapes", "relu"),

@@ -380,7 +380,7 @@ def _enough(params: Mapping[str, Param], takes: list[str], args: list[str]) -> b
 def _written(op: type[Op], params: Mapping[str, Param], given: Mapping[str, str], takes: list[str]) -> str:
     """Return a layer with what it has to be given, and without what is its default."""
     if not given:  # an example of what it is for
-        first = next((one for one in takes if one in params and params[one].default is None), "")
+        first = next((one for one in takes if one in op._fields and params[one].default is None), "")
         given = {first: _example(op, first)} if first else {}
     needs = [name for name in op.positional if name in given or params[name].default is MISSING]
     words = [given.get(name) or _example(op, name) for name in needs]
