@@ -13,7 +13,7 @@ import referencing
 
 import netdsl
 from netdsl import api, cli, quantities
-from netdsl.lint import Finding
+from netdsl.lint import Finding, output
 from netdsl.lint.config import Settings
 from netdsl.lint.engine import Loaded, Run, sample
 from netdsl.lint.finding import said, together
@@ -454,6 +454,7 @@ def test_savings_that_do_not_overlap_are_what_all_changes_save() -> None:
     assert [finding.saving.ops for finding in findings if finding.saving is not None] == [256, 256]
     (both,) = together(findings)
     assert both.startswith("2 of them together: saves 4 params")
+    assert max(map(len, output.text(findings, width=60).split("\n"))) <= 60
     assert " 512 ops (" in both
 
 

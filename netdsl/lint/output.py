@@ -8,7 +8,7 @@ from typing import Any
 from netdsl.diagnostics import Diagnostic
 from netdsl.diagnostics.render import printable, render_json, render_text, summary
 from netdsl.lint.finding import Finding, together
-from netdsl.sheet import aligned
+from netdsl.sheet import Look, aligned
 
 VERSION = 1
 """Of the JSON form, docs/schema/lint.json."""
@@ -23,7 +23,7 @@ def text(findings: Sequence[Finding], color: bool = False, width: int = 0) -> st
     safe = sum(fix.safe for fix in made)
     fixes = f"; --fix mends {safe}" if made else ""
     fixes += f", with --unsafe-fixes {len(made)}" if len(made) > safe else ""
-    sums = together(findings)
+    sums = [Look(width).hung(line) for line in together(findings)]
     shown += ["".join(f"{line}\n" for line in sums)] if sums else []
     return "\n".join([*shown, summary([finding.diagnostic() for finding in findings]) + fixes])
 
