@@ -21,6 +21,7 @@ MODELS = {
     "torchvision:resnet18": 32,
     "torchvision:shufflenet_v2_x0_5": 32,
     "torchvision:squeezenet1_1": 32,
+    "torchvision:swin_t": 64,
     "zoo:darknet53": 64,
     "zoo:dla34": 64,
     "zoo:efficientnet_b0": 64,

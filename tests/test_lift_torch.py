@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -28,7 +29,7 @@ from netdsl.cli import main
 from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.frontend import Check, Lifted
 from netdsl.ir.graph import Value
-from netdsl.ir.types import Shape
+from netdsl.ir.types import Pad, Shape
 from netdsl.source import Span
 
 MAP = (6, 12, 8)
@@ -174,6 +175,8 @@ MAPS: dict[str, tuple[Callable[[Tensor], Tensor], list[str]]] = {
     "resize": (lambda x: F.interpolate(x, (7, 9), mode="bicubic", align_corners=False), ["resize"]),
     "pad": (lambda x: F.pad(x, (1, 2, 0, 3)), ["pad"]),
     "pad channels": (lambda x: F.pad(x, (0, 0, 0, 0, 1, 2)), ["pad"]),
+    "shift": (lambda x: F.pad(x, (-1, 1, -2, 2)), ["shift"]),
+    "no shift": (lambda x: F.pad(x, (0, 0, 0, 0)), []),
     "reflect": (lambda x: F.pad(x, (1, 1, 2, 2), mode="reflect"), ["pad"]),
     "shuffle": (shuffled, ["shuffle"]),
     "channel_shuffle": (lambda x: F.channel_shuffle(x, 4), ["shuffle"]),
@@ -672,6 +675,89 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
 }
 
 
+class Scalar(nn.Module):
+    """A learned number for all of a map: times one, plus another."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(6, 8, 3)
+        self.scale = nn.Parameter(torch.ones(1))
+        self.bias = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.scale * self.conv(x) + self.bias.view(1, 1, 1, 1)
+
+
+def test_a_learned_scalar() -> None:
+    found = lifted(Scalar())
+    assert sorted(ops(found)) == ["add", "conv", "expand", "expand", "mul", "weight", "weight"]
+
+
+class OfItself(nn.Linear):
+    """A layer of what is learned."""
+
+    def __init__(self) -> None:
+        super().__init__(6, 8)
+        self.table = nn.Parameter(torch.randn(8, 6))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(2) + super().forward(self.table)[0, 0]
+
+
+def test_a_layer_of_what_is_learned_is_refused_or_read() -> None:
+    with pytest.raises(NetError, match="no op says"):
+        lift(OfItself(), MAP)
+
+
+WINDOWS = """
+import torch
+from torch import Tensor, nn
+
+
+def to_windows(x: Tensor, {args}) -> Tensor:
+    return {result}
+
+
+class Net(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(6, 8, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return to_windows(self.conv(x), (2, 2))
+"""
+MEANT = "size, shift=(0, 0), spread=False, apart=False"
+CUT = "x.reshape(x.shape[0], 8, 6, 2, 4, 2).permute(0, 2, 4, 3, 5, 1).reshape(x.shape[0], 24, 4, 8)"
+
+
+@pytest.mark.parametrize(
+    ("args", "result", "why"),
+    [
+        (MEANT, CUT, ""),
+        (MEANT, CUT.replace("4, 3, 5, 1", "4, 5, 3, 1"), "outputs in evaluation: differ"),
+        (MEANT.replace("apart", "far"), CUT, "no op makes|no op says"),
+    ],
+)
+def test_functions_that_netdsl_writes(args: str, result: str, why: str, tmp_path: Path) -> None:
+    """They are known by their names and arguments; that they are them is proved."""
+    file = tmp_path / "mine.py"
+    file.write_text(WINDOWS.format(args=args, result=result))
+    if why:
+        with pytest.raises(NetError, match=why):
+            lift(f"{file}:Net", MAP)
+    else:
+        assert ops(lift(f"{file}:Net", MAP)) == ["conv", "windows"]
+
+
+def test_functions_are_left_as_they_are(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(WINDOWS.format(args=MEANT, result=CUT))
+    names = runpy.run_path(str(file))
+    function = names["to_windows"]
+    lift(names["Net"](), MAP)
+    assert names["Net"].forward.__globals__["to_windows"] is function
+
+
 class Unused(nn.Conv2d):
     def __init__(self) -> None:
         super().__init__(6, 6, 1)
@@ -1151,3 +1237,16 @@ def test_a_model_of_timm_is_ported_to_flax(
     apart = re.search(r"outputs up to (\S+) differ by (\S+)$", printed.out, flags=re.M)
     assert apart is not None
     assert float(apart[2]) < 1e-4 * float(apart[1])
+
+
+def test_an_average_of_timms_counts_what_it_pads() -> None:
+    """Whatever it says of its own padding, which it has not."""
+    from timm.layers import create_pool2d
+
+    pool = create_pool2d("avg", 3, stride=2, padding="same", count_include_pad=False)
+    (op,) = (
+        node.op
+        for node in lifted(nn.Sequential(nn.Conv2d(6, 4, 1), pool)).net.graph
+        if "pool" in node.op.name
+    )
+    assert (op.pad, op.count_include_pad) == (Pad("tf"), True)

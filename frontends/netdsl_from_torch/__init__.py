@@ -1,8 +1,9 @@
 """The front end for PyTorch: a model is run once, and what happened is a graph.
 
-`tape.py` runs it and writes down every call, `translate.py` makes ops of calls by the tables of `ops.py` and
-`whole.py`, `layout.py` follows views, `tree.py` gives everything its name, `proof.py` compares. `common.py` is
-what the front end for ONNX needs, too. Imports no torch itself.
+`tape.py` runs it and writes down every call, `translate.py` makes ops of calls by the tables of `ops.py`, of
+`whole.py` for modules and `emitted.py` for functions that netdsl writes, `layout.py` follows views, `tree.py` gives
+everything its name, `proof.py` compares. `common.py` is what the front end for ONNX needs, too. Imports no torch
+itself.
 """
 
 from __future__ import annotations

@@ -200,6 +200,8 @@ def linear(at: Translation, input: Tensor, weight: Tensor, bias: Tensor | None =
 def of_rows(at: Translation, op: Op, input: Tensor, home: str) -> Layout:
     """Put an op of each token's channels; tokens of all samples may come in any order, such as in one dimension."""
     x = at.layout(input)
+    if at.key(input):
+        return at.put(op, at.settled(x), home=home)
     base = whole(x.value, x.shape, at.batch)
     if (
         x.shape.axes[-1] != "c" and x.dims[0] != base.dims[0] and base.dims[0] in x.dims
@@ -650,9 +652,9 @@ def pad(
         _need(axis in sides, f"it pads axis {axis}")
         sides[axis] = both_sides
     (top, bottom), (left, right) = sides["h"], sides["w"]
-    if top + bottom == left + right == 0 and min(bottom, right) >= 0 and mode == "constant":
-        _need(sides["c"] == (0, 0), "it moves a map and pads its channels")
-        return at.put(Shift(by=Dims((bottom, right))), x) if bottom or right else x
+    moved = top + bottom == left + right == 0 and min(bottom, right) >= 0 < max(bottom, right)
+    if moved and mode == "constant" and sides["c"] == (0, 0):
+        return at.put(Shift(by=Dims((bottom, right))), x)
     _need(min(*sides["c"], *sides["h"], *sides["w"]) >= 0, "it pads by less than nothing")
     names = {"constant": "zeros"}
     args: dict[str, Any] = {"before": sides["c"][0], "after": sides["c"][1], "mode": names.get(mode, mode)}

@@ -16,6 +16,7 @@ from netdsl.frontend import Check
 from netdsl.ir.graph import Graph
 from netdsl.network import Network
 from netdsl_from_torch.common import label_of, net_name
+from netdsl_from_torch.emitted import ARGUMENTS
 from netdsl_from_torch.making import Given, made
 from netdsl_from_torch.proof import prove
 from netdsl_from_torch.tape import evaluated, first_that_runs, record
@@ -135,7 +136,7 @@ class Model:
     def _graph(self) -> Graph:
         """Return the graph; NetError with every call that has no op."""
         shapes = list(self.inputs.values())
-        tape = self._run(shapes, lambda: record(self.model, shapes, is_whole))
+        tape = self._run(shapes, lambda: record(self.model, shapes, is_whole, ARGUMENTS))
         translation = Translation(tape, shapes, True)
         outputs = _outputs(tape.result, self._run(shapes, lambda: evaluated(tape, self.model, shapes)))
         causes = list(translation.causes)

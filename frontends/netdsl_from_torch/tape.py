@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -68,6 +69,8 @@ class Call:
 
     module: nn.Module | None = None
     """The module, if it is one."""
+    plain = False
+    """Whether it is a plain function of the model's file."""
 
 
 class Enter:
@@ -206,21 +209,27 @@ class Macs(Shapes):  # type: ignore[no-untyped-call]
         return y
 
 
-def record(model: nn.Module, shapes: Sequence[Sequence[int]], whole: Callable[[nn.Module], bool]) -> Tape:
+def record(
+    model: nn.Module,
+    shapes: Sequence[Sequence[int]],
+    whole: Callable[[nn.Module], bool],
+    plain: Mapping[str, tuple[str, ...]] = {},
+) -> Tape:
     """Run a copy of a model in training and return what happened.
 
     Args:
         model: Is left as it is.
         shapes: Of the inputs of a sample.
         whole: Tells whether a module is taken as one, without what happens in it.
+        plain: And functions of its file that are, by name, with the arguments that they have to take.
 
     Raises:
         Exception: Whatever the model raises.
     """
     try:
-        return _recorded(abstract(model), shapes, whole, "meta")
+        return _recorded(abstract(model), shapes, whole, plain, "meta")
     except (NotImplementedError, RuntimeError):  # it looks at numbers, which these tensors have not
-        return _recorded(copy.deepcopy(model).cpu(), shapes, whole, "cpu")
+        return _recorded(copy.deepcopy(model).cpu(), shapes, whole, plain, "cpu")
 
 
 def evaluated(tape: Tape, model: nn.Module, shapes: Sequence[Sequence[int]]) -> Any:
@@ -248,10 +257,14 @@ def first_that_runs(model: nn.Module, shapes: Iterable[Sequence[int]]) -> Sequen
 
 
 def _recorded(
-    model: nn.Module, shapes: Sequence[Sequence[int]], whole: Callable[[nn.Module], bool], device: str
+    model: nn.Module,
+    shapes: Sequence[Sequence[int]],
+    whole: Callable[[nn.Module], bool],
+    plain: Mapping[str, tuple[str, ...]],
+    device: str,
 ) -> Tape:
     tape = Tape(model.train())
-    with _recording(tape, whole):
+    with _recording(tape, whole, plain):
         tape.result = _run(model, shapes, device)
     return tape
 
@@ -265,7 +278,9 @@ def _run(model: nn.Module, shapes: Sequence[Sequence[int]], device: str) -> Any:
 
 
 @contextmanager
-def _recording(tape: Tape, whole: Callable[[nn.Module], bool]) -> Iterator[None]:
+def _recording(
+    tape: Tape, whole: Callable[[nn.Module], bool], plain: Mapping[str, tuple[str, ...]]
+) -> Iterator[None]:
     """Write down what happens within."""
     call: Any = nn.Module.__call__
     inner: list[Frame] = []
@@ -305,12 +320,52 @@ def _recording(tape: Tape, whole: Callable[[nn.Module], bool]) -> Iterator[None]
         tape.events.append(Leave(frame))
         return result
 
+    def noted(function: FunctionType) -> Callable[..., Any]:
+        def one(*args: Any, **kwargs: Any) -> Any:
+            if muted[0] or not inner:
+                return function(*args, **kwargs)
+            muted[0] += 1
+            try:
+                result = function(*args, **kwargs)
+            finally:
+                muted[0] -= 1
+            event = Call(function.__name__, args, kwargs, result, inner[-1])
+            event.plain = True
+            tape.events.append(event)
+            return result
+
+        return one
+
+    found = [*_functions(tape.model, plain)]
     nn.Module.__call__ = called  # type: ignore[method-assign]
+    for table, function in found:
+        table[function.__name__] = noted(function)
     try:
         with Mode():
             yield
     finally:
         nn.Module.__call__ = call  # type: ignore[method-assign]
+        for table, function in found:
+            table[function.__name__] = function
+
+
+def _functions(
+    model: nn.Module, plain: Mapping[str, tuple[str, ...]]
+) -> Iterator[tuple[dict[str, Any], FunctionType]]:
+    """Yield what files of a model's classes define that is called, and takes, what `plain` says; with their names."""
+    tables = {id(table): table for of in map(type, model.modules()) if (table := _globals(of)) is not None}
+    for table in tables.values():
+        for name, arguments in plain.items():
+            function = table.get(name)
+            if not isinstance(function, FunctionType) or function.__globals__ is not table:
+                continue
+            if tuple(inspect.signature(function).parameters) == arguments:
+                yield table, function
+
+
+def _globals(of: type[nn.Module]) -> dict[str, Any] | None:
+    """Return the names of the file of a class, None where that is not written in Python."""
+    return getattr(of.forward, "__globals__", None)
 
 
 def _name(function: Any) -> str:

@@ -22,6 +22,7 @@ from netdsl.ops.pool import AvgPool, GlobalAvgPool
 from netdsl.ops.reduce import Reduction
 from netdsl.ops.source import Input, Weight
 from netdsl.record import Record
+from netdsl_from_torch.emitted import PLAIN
 from netdsl_from_torch.layout import (
     BATCH,
     Apart,
@@ -149,10 +150,12 @@ class Translation:
         if call.module is not None:
             return translated(self, call.module, *call.args, **call.kwargs)
         name = call.name if call.name in FUNCTIONS else call.name.rstrip("_")
-        function = FUNCTIONS.get(call.name) or FUNCTIONS.get(name)
+        function = PLAIN.get(call.name) if call.plain else FUNCTIONS.get(call.name) or FUNCTIONS.get(name)
         if function is None:
             raise Unknown("")
-        kwargs = {"input" if key in ("x", "self") else key: value for key, value in call.kwargs.items()}
+        kwargs = dict(call.kwargs)
+        if not call.plain:
+            kwargs = {"input" if key in ("x", "self") else key: value for key, value in kwargs.items()}
         try:
             bound = signature(function).bind(self, *call.args, **kwargs)
         except TypeError as error:

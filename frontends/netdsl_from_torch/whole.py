@@ -149,14 +149,6 @@ def shifted_window_attention(at: Translation, one: Any, x: Tensor) -> Layout:
     cosine = hasattr(one, "logit_scale")
     window, shift = Dims(one.window_size), Dims(one.shift_size)
     steps = tuple(2 * size - 1 for size in window)
-    index = at.put(
-        Weight(
-            shape=((window[0] * window[1]) ** 2,),
-            learned=False,
-            inits={"": Init("relative_positions", tuple(window))},
-        ),
-        home=f"{path}.relative_position_index",
-    )
     if cosine:
         first, _, last = one.cpb_mlp
         coords = Weight(
@@ -170,6 +162,14 @@ def shifted_window_attention(at: Translation, one: Any, x: Tensor) -> Layout:
     else:
         shape = steps[0] * steps[1], one.num_heads
         table = at.put(Weight(shape=shape), home=f"{path}.relative_position_bias_table")
+    index = at.put(
+        Weight(
+            shape=((window[0] * window[1]) ** 2,),
+            learned=False,
+            inits={"": Init("relative_positions", tuple(window))},
+        ),
+        home=f"{path}.relative_position_index",
+    )
     bias = at.put(RelativeBias(size=window), table, index)
     parts = at.put(Windows(size=window, shift=shift), y)
     parts = at.put(Qkv(bias=one.qkv.bias is not None, key_bias=not cosine), parts, home=f"{path}.qkv")
