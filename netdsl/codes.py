@@ -803,6 +803,38 @@ CODES: dict[str, Code] = {
         "",
         "",
     ),
+    # ------------------------------------------------------------ searching
+    "E586": Code(
+        "no such objective",
+        "An objective is digits, or MODULE:FUNCTION of yours; the module is imported, which runs it. The function takes "
+        "the Network and returns a number, more being better; if its parameter is annotated as torch.nn.Module or "
+        "nnx.Module, it takes the built module.",
+        "netdsl search digits_search --objective accuracy --trials 1",
+        "",
+        2,
+    ),
+    "E587": Code(
+        "a storage that cannot be used",
+        "A study is kept in sqlite:///FILE or journal:///FILE on one machine, in postgresql://USER@HOST/DATABASE for "
+        "several.",
+        "netdsl search digits_search --objective digits --trials 1 --storage study.txt",
+        "",
+        2,
+    ),
+    "E588": Code(
+        "a study of something else",
+        "A study goes on only with the space, the front and the objective that it began with: scores would not mean "
+        "the same. What has changed is said; --study NAME begins another study beside it.",
+        "",
+        "",
+        2,
+    ),
+    "E589": Code(
+        "a search without a result",
+        "The objective failed for every net, or every worker was lost. What each trial said is above.",
+        "",
+        "",
+    ),
     "E590": Code(
         "the system refuses",
         "There is no memory left, no room on the disk, or nobody to write to: standard output may be closed.",

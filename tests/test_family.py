@@ -12,6 +12,7 @@ import pytest
 import torch
 from netdsl_torch.weights import tensors
 from torch_oracles import execute
+from zoo import SPACE_FILES
 
 import netdsl
 from netdsl import cli, data
@@ -21,7 +22,7 @@ from netdsl.elaborate.arguments import declared_parameters
 from netdsl.emission import prose
 from netdsl.network import Network
 
-FILES = [name for name in data.names("specs", ".net") if name != "search.net"]
+FILES = [name for name in data.names("specs", ".net") if name not in SPACE_FILES]
 
 
 def family(text: str) -> tuple[Network, ...]:

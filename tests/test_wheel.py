@@ -65,7 +65,7 @@ def test_emits_and_costs_every_net_of_the_zoo(installed: Path, tmp_path: Path) -
         "import netdsl\n"
         "from netdsl.api import zoo_names\n"
         "for name in zoo_names():\n"
-        "    if name == 'supernet': continue\n"
+        "    if name in ('supernet', 'digitssearch'): continue\n"
         "    net = netdsl.load(name)\n"
         "    print(name, net.cost().params > 0, f'def {name}(' in net.emit('torch'))\n"
     )

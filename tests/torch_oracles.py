@@ -18,6 +18,7 @@ from conftest import import_torchvision
 from netdsl_torch import Backend
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
+from zoo import SPACE_FILES
 
 import netdsl
 from netdsl import Network
@@ -38,7 +39,7 @@ TORCHVISION = (
 )
 """Nets that torchvision has under the same names, and that are promised to be equal to it in every number."""
 
-ZOO = [name for name, file in zoo_names().items() if file != "search.net"]
+ZOO = [name for name, file in zoo_names().items() if file not in SPACE_FILES]
 """Every net of the zoo that is no search space."""
 
 FAMILIES = {

@@ -5,8 +5,10 @@ from functools import cache
 import netdsl
 from netdsl import api
 
-SPACES = {"supernet"}
+SPACES = {"supernet", "digitssearch"}
 """Search spaces: nothing can be said about them before they are decided."""
+SPACE_FILES = {"search.net", "digits_search.net"}
+"""The files that they are in."""
 FILES = {name: file for name, file in api.zoo_names().items() if name not in SPACES}
 NAMES = list(FILES)
 

@@ -31,6 +31,7 @@ COMMANDS = (
     "diff",
     "fit",
     "space",
+    "search",
     "compare",
     "plot",
     "graph",

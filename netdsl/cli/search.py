@@ -1,0 +1,155 @@
+"""netdsl search: which net of a space is best, within its budgets."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from netdsl.cli import common
+from netdsl.cli.common import inputs, look, misuse, note, positive, print_json, settings, spec_arguments
+from netdsl.diagnostics import NetError
+
+if TYPE_CHECKING:
+    from netdsl.elaborate.build import Recipe
+    from netdsl.search.nets import Nets
+
+HELP = "search a space for nets that cost little and score much"
+EXAMPLES = (
+    "netdsl search digits_search --objective digits --trials 40 --storage sqlite:///digits.db",
+    "netdsl search space.net --objective train:accuracy --trials 200 --workers 2 --storage journal:///space.journal",
+)
+SAMPLERS = ("surrogate", "tpe", "nsga", "uniform")
+GRACE = 60
+
+
+def add(sub: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    spec_arguments(sub)
+    help = "what scores a net, more being better: digits, or a function of yours, whose module is run"
+    sub.add_argument("--objective", required=True, metavar="MODULE:FUNCTION", help=help)
+    help = "how many nets the study shall have scored, with those that it has already"
+    sub.add_argument("--trials", required=True, type=positive, metavar="N", help=help)
+    help = "where the study is kept, to go on or for more workers: sqlite:///FILE, journal:///FILE, postgresql://..."
+    sub.add_argument("--storage", metavar="URL", help=help)
+    sub.add_argument("--study", metavar="NAME", help="the study's name there (that of the net)")
+    help = (
+        "processes that work on it here; those of other machines are started there, with the same storage (1)"
+    )
+    sub.add_argument("--workers", type=positive, default=1, metavar="K", help=help)
+    sub.add_argument(
+        "--sampler", choices=SAMPLERS, default="surrogate", help="what proposes nets (surrogate)"
+    )
+    help = "what the front is of, beside the score (macs,params)"
+    sub.add_argument("--front", default="macs,params,score", metavar="NAME,...", help=help)
+    sub.add_argument("--seed", type=int, default=0, metavar="S", help="of the sampler (0)")
+    help = f"take a worker for lost that is silent for so long; its net is then scored by another ({GRACE})"
+    sub.add_argument("--grace", type=positive, default=GRACE, metavar="SECONDS", help=help)
+    sub.add_argument("--format", choices=("text", "json"), default="text")
+
+
+class Job:
+    """What a worker has to know, in a form that goes to another process."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        """Take it from the arguments; standard input is read now."""
+        self.args = argparse.Namespace(**{k: v for k, v in vars(args).items() if k not in ("parser", "run")})
+        self.text = common.standard_input() if args.spec.partition(":")[0] == "-" else None
+        self.color, self.quiet = common.output.color, common.output.quiet
+
+    def recipe(self) -> Recipe:
+        """Return the net whose decisions are open."""
+        from netdsl import api
+
+        args = self.args
+        if self.text is not None:
+            file, name = api.read_text(self.text), args.spec.partition(":")[2]
+        else:
+            file, name = common.files(args.spec, args)
+        return api.recipe(file, name, settings(args), inputs(args), args.max_nodes)
+
+    def nets(self) -> Nets:
+        """Return the space."""
+        from netdsl.search.nets import Nets
+
+        front = [name.strip() for name in self.args.front.split(",")]
+        return Nets(self.recipe(), [name for name in dict.fromkeys(front) if name != "score"])
+
+    def study(self, nets: Nets) -> tuple[Any, Any]:
+        """Return the study, and its storage."""
+        from netdsl.search import storage, study
+
+        where = storage.opened(self.args.storage, note, self.args.grace)
+        name = self.args.study or nets.recipe.net.name
+        return study.opened(nets, self.args.objective, where, name, self.args.storage or ""), where
+
+    def work(self, nets: Nets, study: Any, where: Any) -> None:
+        """Score nets until there are enough."""
+        from netdsl.search import objective
+        from netdsl.search.study import Worker
+
+        args = self.args
+        score = objective.find(args.objective)
+        Worker(study, where, nets, score, args.sampler, args.seed, note, args.grace).work(args.trials)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Search, and print what was found."""
+    from netdsl.search import report, storage
+    from netdsl.search.study import scored, tally
+
+    storage.optuna()
+    if args.grace < 4:
+        misuse("E587", f"--grace is at least 4 seconds, got {args.grace}")
+    job = Job(args)
+    nets = job.nets()
+    if args.workers > 1 and args.storage is None:
+        misuse("E587", "several workers share a study by a storage", "--storage sqlite:///study.db")
+    study, where = job.study(nets)
+    if args.workers == 1:
+        job.work(nets, study, where)
+    else:
+        _share(job)
+    found = scored(nets, study)
+    counted = tally(study.get_trials(deepcopy=False))
+    if not found:
+        misuse("E589", f"none of {counted.failed} nets was scored", "the objective's messages are above")
+    if args.format == "json":
+        print_json(report.as_object(nets, found, counted, study.study_name, args.objective))
+    else:
+        print(report.render_text(nets, found, counted, look()))
+    return 0
+
+
+def _share(job: Job) -> None:
+    """Have several processes work on the study, and wait for them."""
+    from multiprocessing import get_context
+
+    from netdsl.search import objective
+
+    objective.find(job.args.objective)  # so that what is wrong is said once
+    context = get_context("spawn")
+    workers = [context.Process(target=_worker, args=(job,), daemon=True) for _ in range(job.args.workers)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    for worker in workers:
+        if worker.exitcode:
+            signal = f"was ended by signal {-worker.exitcode}" if worker.exitcode < 0 else "has failed"
+            note(f"worker {worker.pid} {signal}")
+
+
+def _worker(job: Job) -> None:
+    """Be one of several processes."""
+    share = max(1, (os.cpu_count() or 1) // job.args.workers)
+    os.environ.setdefault("OMP_NUM_THREADS", str(share))  # before torch is imported, which reads it then
+    common.output.choose(job.color, job.quiet)
+    try:
+        nets = job.nets()
+        job.work(nets, *job.study(nets))
+    except NetError as error:
+        sys.exit(common.report(error.diagnostics))
+    except KeyboardInterrupt:
+        sys.exit(130)

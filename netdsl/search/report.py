@@ -1,0 +1,56 @@
+"""What a search found: the front as a table and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from shlex import quote
+from typing import Any
+
+from netdsl.cost.table import human
+from netdsl.diagnostics.render import printable
+from netdsl.search.nets import Nets
+from netdsl.search.study import Scored, Tally, best, front
+from netdsl.sheet import Look, Sheet
+
+VERSION = 1
+"""Of the JSON form, docs/schema/search.json."""
+
+
+def render_text(nets: Nets, found: Sequence[Scored], counted: Tally, look: Look | None = None) -> str:
+    """Return the front as a table, the best net first, and no newline at the end."""
+    chosen = front(found)
+    rows = [[str(net.number), f"{net.score:.4f}", *map(human, net.costs)] for net in chosen]
+    many = f"{counted.complete} nets scored" + (f", {counted.failed} failed" if counted.failed else "")
+    shown = f"{len(chosen)} are on the front of {', '.join((*nets.columns, 'score'))}"
+    caption = f"{printable(nets.recipe.net.name)}: {many}, of which {shown}"
+    first = best(found)
+    options = " ".join(f"--set {quote(f'{k}={v}')}" for k, v in nets.texts(first.answers).items())
+    notes = [f"best: trial {first.number}"]
+    sheet = Sheet(["trial", "score", *nets.columns], rows, caption=caption, notes=notes)
+    return f"{sheet.text(look)}\n{options}"
+
+
+def as_object(
+    nets: Nets, found: Sequence[Scored], counted: Tally, study: str, objective: str
+) -> dict[str, Any]:
+    """Return the same for JSON, with every trial that was scored, in their order."""
+
+    def said(net: Scored) -> dict[str, Any]:
+        return {
+            "trial": net.number,
+            "score": net.score,
+            "costs": dict(zip(nets.columns, net.costs, strict=True)),
+            "seconds": net.seconds,
+            "decisions": nets.texts(net.answers),
+        }
+
+    return {
+        "version": VERSION,
+        "net": nets.recipe.net.name,
+        "study": study,
+        "objective": objective,
+        "trials": {"scored": counted.complete, "failed": counted.failed},
+        "best": said(best(found)),
+        "front": [said(net) for net in front(found)],
+        "history": [said(net) for net in found],
+    }

@@ -1,0 +1,536 @@
+"""`netdsl search`: samplers, budgets, resuming, workers that are lost, what is refused."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+from optuna._hypervolume import compute_hypervolume
+
+import netdsl
+from netdsl import api, cli
+from netdsl.search import samplers, storage
+from netdsl.search import study as studies
+from netdsl.search.nets import Nets
+from netdsl.search.objective import Objective
+
+Captured = pytest.CaptureFixture[str]
+
+SMALL = """\
+net Small(width = choose(4, 8, 16)):
+    input 1, 8x8
+    require params <= 4K, macs <= 100K
+    conv1: conv 3x3, width
+    stage1:
+        depth = choose(0, 1, 2)
+        if depth > 0:
+            depth * conv choose(3x3, 5x5), width, act=choose(relu, silu)
+    gap
+    fc: fc 10
+"""
+MIDDLE = """\
+net Middle(width = choose(4, 8, 16)):
+    input 1, 8x8
+    require params <= 8K, macs <= 300K
+    for i in [1, 2, 3]:
+        stage{i}:
+            depth = choose(0, 1, 2)
+            if depth > 0:
+                depth * conv choose(3x3, 5x5), width, act=choose(relu, silu)
+    gap
+    fc: fc 10
+"""
+OBJECTIVES = """\
+import os, time
+import torch
+
+def score(net):
+    costs = net.cost()
+    return costs.macs / 1e5 + len(net.graph.nodes) / 10
+
+def params(model: torch.nn.Module):
+    return sum(p.numel() for p in model.parameters())
+
+def raises(net):
+    raise ValueError("no luck")
+
+def odd(net):
+    if net.cost().macs % 2 == 0 and len(net.graph.nodes) == 4:
+        raise ValueError("no luck")
+    return 1
+
+def text(net):
+    return "good"
+
+def nan(net):
+    return float("nan")
+
+def logged(net):
+    with open("log", "a") as stream:
+        stream.write(" ".join(f"{d.name}={d.options[d.chosen]}" for d in net.decisions) + "\\n")
+    return net.cost().macs
+
+def slow(net):
+    logged(net)
+    time.sleep(0.3)
+    return net.cost().macs
+
+def hangs_once(net):
+    logged(net)
+    if not os.path.exists("hung"):
+        with open("hung", "w") as stream:
+            stream.write(str(os.getpid()))
+        time.sleep(600)
+    return net.cost().macs
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Give a folder with a space and objectives, in which all tests run."""
+    (tmp_path / "small.net").write_text(SMALL)
+    (tmp_path / "middle.net").write_text(MIDDLE)
+    (tmp_path / "objectives.py").write_text(OBJECTIVES)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    sys.modules.pop("objectives", None)
+    yield tmp_path
+    sys.modules.pop("objectives", None)
+
+
+def nets(text: str = SMALL) -> Nets:
+    """Return the space of a text."""
+    return Nets(api.recipe(api.read_text(text), "", {}, {}))
+
+
+def search(*options: str, trials: int = 12, objective: str = "score", spec: str = "small.net") -> int:
+    """Run the command."""
+    return cli.main(
+        ["search", spec, "--objective", f"objectives:{objective}", "--trials", str(trials), *options]
+    )
+
+
+def found(capsys: Captured, *options: str, **given: Any) -> Any:
+    """Run the command, and return its JSON."""
+    assert search("--format", "json", *options, **given) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def every(text: str = SMALL) -> dict[frozenset[tuple[str, str]], netdsl.Network]:
+    """Return every net of the small space that keeps its budgets, by what it decides; found by trying all."""
+    kept = {}
+    for width, depth, kernel, act in product((4, 8, 16), (0, 1, 2), ("3x3", "5x5"), ("relu", "silu")):
+        chosen = {"width": width, "stage1.depth": depth}
+        if depth:
+            chosen |= {"stage1.kernel": kernel, "stage1.act": act}
+        net = netdsl.loads(text, set=chosen)
+        if net.cost().params <= 4000 and net.cost().macs <= 100_000:
+            kept[frozenset((name, str(value)) for name, value in chosen.items())] = net
+    return kept
+
+
+# ---------------------------------------------------------------- nets of a space
+
+
+def test_draws_are_uniform_over_the_nets_that_keep_the_budgets() -> None:
+    space, kept = nets(), every()
+    number = 300 * len(kept)
+    chance = random.Random(0)
+    drawn = Counter(frozenset(space.texts(space.draw(chance)).items()) for _ in range(number))
+    assert set(drawn) == set(kept)
+    chi = sum((times - 300) ** 2 / 300 for times in drawn.values())
+    assert chi < len(kept) + 4 * (2 * len(kept)) ** 0.5
+
+
+def test_front_equals_brute_force() -> None:
+    space = nets()
+    weight = random.Random(1)
+    parts = {
+        (name, index): float(weight.randrange(100))
+        for name, many in space.options.items()
+        for index in range(many)
+    }
+    every_net = []
+    for chosen, net in every().items():
+        answers = {name: space.space.decisions[name].options.index(text) for name, text in chosen}
+        cost = net.cost()
+        assert space.costs(answers) == (cost.macs, cost.params)
+        every_net.append((cost.macs, cost.params, -sum(parts[one] for one in answers.items())))
+    best = {
+        a
+        for a in every_net
+        if not any(b != a and all(x <= y for x, y in zip(b, a, strict=True)) for b in every_net)
+    }
+    front = space.front(parts)
+    assert {(macs, params, -score) for macs, params, score in front.sums} == best
+    assert len(front) == len(best)
+    for i, sums in enumerate(front.sums):
+        assert space.costs(front.answers(i)) == sums[:2]
+
+
+def test_the_nearest_net_is_the_wish_itself_or_keeps_its_first_decisions() -> None:
+    space = nets()
+    chance = random.Random(0)
+    for _ in range(30):
+        wish = space.draw(chance)
+        assert space.nearest(wish, lambda answers: True, chance) == wish
+    wide = {"width": 2, "stage1.depth": 2, "stage1.kernel": 1, "stage1.act": 0}
+    near = space.nearest(wide, lambda answers: True, chance)
+    assert near is not None
+    assert near["width"] == 2
+    assert space.keeps(near)
+    assert not space.keeps(wide)
+
+
+def test_budgets_that_are_no_sums_are_kept() -> None:
+    text = SMALL.replace("macs <= 100K", "macs <= 100K, memory <= 6KB")
+    space = nets(text)
+    assert space.others
+    chance = random.Random(0)
+    for _ in range(30):
+        net = space.network(space.draw(chance))
+        assert not net.check()
+    assert not search("--sampler", "surrogate", trials=25)
+
+
+def test_regression_finds_what_adds_up() -> None:
+    chance = random.Random(0)
+    space = nets()
+    drawn = [space.draw(chance) for _ in range(60)]
+    scores = [3.0 * one["width"] - (one["stage1.depth"] == 1) for one in drawn]
+    weights = samplers.regression(drawn, scores)
+    assert weights["width", 2] - weights["width", 0] == pytest.approx(6, abs=0.3)
+    assert weights["width", 1] - weights["width", 0] == pytest.approx(3, abs=0.3)
+
+
+# ---------------------------------------------------------------- samplers
+
+
+@pytest.mark.parametrize("kind", samplers.KINDS)
+def test_each_sampler_tries_every_net_once_and_no_other(kind: str, capsys: Captured) -> None:
+    value = found(capsys, "--sampler", kind, objective="logged", trials=100)
+    tried = [frozenset(one["decisions"].items()) for one in value["history"]]
+    assert len(tried) == len(set(tried)) == value["trials"]["scored"]
+    assert set(tried) == set(every())
+    assert len(Path("log").read_text().splitlines()) == len(tried)
+
+
+def worth(net: netdsl.Network) -> float:
+    """Return a score that grows with costs, ever slower, and likes some options better."""
+    options = {one.name: one.options[one.chosen or 0] for one in net.decisions}
+    good = sum(3 - 2 * (option == "3x3") for name, option in options.items() if name.endswith("kernel"))
+    good += sum(option == "silu" for option in options.values())
+    return float(good - 2 * (len(options) - 7) ** 2 + net.cost().macs ** 0.5 / 100)
+
+
+def run(space: Nets, kind: str, seed: int, *goals: int, score: Callable[[Any], float] = worth) -> list[Any]:
+    """Return what a worker scores, or one after the other that go on."""
+    where = optuna.storages.InMemoryStorage()
+    for goal in goals:
+        study = studies.opened(space, "worth", where, "s")
+        studies.Worker(study, where, space, Objective("worth", score), kind, seed, str).work(goal)
+    return [one._replace(seconds=0) for one in studies.scored(space, study)]
+
+
+@pytest.fixture(scope="module")
+def middle() -> Nets:
+    """Give a space of some thousand nets."""
+    return nets(MIDDLE)
+
+
+@pytest.mark.parametrize("kind", samplers.KINDS)
+def test_each_sampler_goes_on_as_it_would_have(kind: str, middle: Nets) -> None:
+    whole = run(middle, kind, 0, 30)
+    assert whole == run(middle, kind, 0, 23, 30)
+    assert len({frozenset(one.answers.items()) for one in whole}) == 30
+    assert all(middle.keeps(one.answers) for one in whole)
+    assert [one.answers for one in run(middle, kind, 1, 3)] != [one.answers for one in whole[:3]]
+
+
+def test_surrogate_finds_better_fronts_than_chance(middle: Nets) -> None:
+    def volume(kind: str) -> float:
+        scored = [run(middle, kind, seed, 60) for seed in range(3)]
+        points = [np.array([(*one.costs, -one.score) for one in net]) / (3e5, 8e3, 20) for net in scored]
+        return sum([float(compute_hypervolume(one, np.ones(3))) for one in points])
+
+    assert volume("surrogate") > 1.01 * volume("uniform")
+
+
+# ---------------------------------------------------------------- results
+
+
+def test_front_and_costs_are_those_of_the_nets(capsys: Captured) -> None:
+    value = found(capsys, trials=15)
+    for one in value["history"]:
+        net = netdsl.load("small.net", set=one["decisions"])
+        assert one["costs"] == {"macs": net.cost().macs, "params": net.cost().params}
+        assert one["score"] == net.cost().macs / 1e5 + len(net.graph.nodes) / 10
+    front = [one["trial"] for one in value["front"]]
+    for one in value["history"]:
+        beaten = any(
+            other["score"] >= one["score"]
+            and all(other["costs"][name] <= one["costs"][name] for name in one["costs"])
+            and (other["score"], other["costs"]) != (one["score"], one["costs"])
+            for other in value["history"]
+        )
+        assert (
+            beaten
+            or one["trial"] in front
+            or any(
+                other["trial"] in front and (other["score"], other["costs"]) == (one["score"], one["costs"])
+                for other in value["history"]
+            )
+        )
+    assert value["best"] == max(value["history"], key=lambda one: one["score"])
+
+
+def test_front_of_other_quantities(capsys: Captured) -> None:
+    value = found(capsys, "--front", "activations,score", trials=5)
+    for one in value["history"]:
+        net = netdsl.load("small.net", set=one["decisions"])
+        assert one["costs"] == {"activations": sum(c.activations for c in net.layer_costs.values()) * 4}
+    assert search("--front", "memory,score") == 2
+    assert "`memory` is no quantity that adds up" in capsys.readouterr().err
+
+
+def test_objective_is_given_a_module_if_it_says_so(capsys: Captured) -> None:
+    value = found(capsys, objective="params", trials=3)
+    for one in value["history"]:
+        assert one["score"] == one["costs"]["params"]
+
+
+def test_digits_are_learned(capsys: Captured) -> None:
+    arguments = ["search", "digits_search", "--objective", "digits", "--trials", "1", "--format", "json"]
+    assert cli.main(arguments) == 0
+    value = json.loads(capsys.readouterr().out)
+    assert value["best"]["score"] > 0.5
+    assert cli.main(arguments) == 0
+    assert json.loads(capsys.readouterr().out)["best"]["score"] == value["best"]["score"]
+
+
+# ---------------------------------------------------------------- what fails
+
+
+def test_failing_trials_say_so_and_others_go_on(capsys: Captured) -> None:
+    assert search("--format", "json", objective="odd", trials=15) == 0
+    printed = capsys.readouterr()
+    value = json.loads(printed.out)
+    assert value["trials"]["failed"] > 0
+    assert value["trials"]["failed"] + value["trials"]["scored"] == 15
+    assert "failed, ValueError: no luck: width=" in printed.err
+    assert "Traceback" not in printed.err
+
+
+@pytest.mark.parametrize(
+    ("objective", "what"),
+    [
+        ("raises", "ValueError: no luck"),
+        ("text", "the objective returned str, and no number"),
+        ("nan", "the objective returned nan"),
+    ],
+)
+def test_a_search_in_which_all_fail(objective: str, what: str, capsys: Captured) -> None:
+    assert search(objective=objective, trials=3) == 1
+    err = capsys.readouterr().err
+    assert err.count(what) == 3
+    assert "none of 3 nets was scored" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        (["small.net", "--objective", "accuracy"], "there is no objective accuracy"),
+        (["small.net", "--objective", "nowhere:score"], "there is no module nowhere"),
+        (["small.net", "--objective", "objectives:scores"], "did you mean `score`?"),
+        (["small.net", "--objective", "objectives.py:score"], "objectives:score"),
+        (["lenet", "--objective", "objectives:score"], "LeNet leaves nothing open"),
+        (["small.net", "--objective", "objectives:score", "--storage", "x.db"], "`x.db` is no storage"),
+        (
+            ["small.net", "--objective", "objectives:score", "--storage", "mysql://u:secret@h/d"],
+            "`h/d` is no storage",
+        ),
+        (
+            ["small.net", "--objective", "objectives:score", "--storage", "sqlite:///no/such/x.db"],
+            "cannot use",
+        ),
+        (["small.net", "--objective", "objectives:score", "--storage", "journal:///no/such/x"], "cannot use"),
+        (["small.net", "--objective", "objectives:score", "--storage", "sqlite:///small.net"], "cannot use"),
+        (["small.net", "--objective", "objectives:score", "--storage", "journal:///small.net"], "cannot use"),
+        (["small.net", "--objective", "objectives:score", "--workers", "2"], "several workers share a study"),
+        (
+            ["small.net", "--objective", "objectives:score", "--set", "width=5"],
+            "width must be one of 4, 8, 16",
+        ),
+    ],
+)
+def test_misuse(options: list[str], what: str, capsys: Captured) -> None:
+    assert cli.main(["search", *options, "--trials", "1"]) in (1, 2)
+    err = capsys.readouterr().err
+    assert what in err
+    assert "Traceback" not in err
+    assert "secret" not in err
+
+
+def test_no_net_keeps_the_budgets(capsys: Captured) -> None:
+    Path("small.net").write_text(SMALL.replace("params <= 4K", "params <= 4"))
+    assert search() == 1
+    assert "no net of Small keeps its budgets: macs <= 100K, params <= 4" in capsys.readouterr().err
+
+
+def test_missing_extra(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    assert search() == 1
+    assert 'pip install "netdsl[search]"' in capsys.readouterr().err
+    monkeypatch.undo()
+
+
+# ---------------------------------------------------------------- going on
+
+
+def test_a_study_goes_on_and_nothing_is_scored_twice(capsys: Captured) -> None:
+    first = found(capsys, "--storage", "sqlite:///x.db", objective="logged", trials=5)
+    again = found(capsys, "--storage", "sqlite:///x.db", objective="logged", trials=5)
+    assert first == again
+    more = found(capsys, "--storage", "sqlite:///x.db", objective="logged", trials=9)
+    assert more["history"][:5] == first["history"]
+    lines = Path("log").read_text().splitlines()
+    assert len(lines) == len(set(lines)) == 9
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "what"),
+    [
+        ("choose(4, 8, 16)", "choose(4, 8)", "the decision width took 4, 8, 16, and takes 4, 8"),
+        ("params <= 4K", "params <= 3K", "the budgets were"),
+        ("conv1: conv 3x3", "conv1: conv 5x5", "other layers, with the same decisions"),
+        ("    gap\n", "    tanh\n    gap\n", "other layers, with the same decisions"),
+    ],
+)
+def test_a_study_of_another_space_is_refused(old: str, new: str, what: str, capsys: Captured) -> None:
+    assert search("--storage", "sqlite:///x.db", trials=2) == 0
+    Path("small.net").write_text("# said otherwise\n" + SMALL)
+    assert search("--storage", "sqlite:///x.db", trials=3) == 0
+    Path("small.net").write_text(SMALL.replace(old, new))
+    capsys.readouterr()
+    assert search("--storage", "sqlite:///x.db", trials=4) == 2
+    err = capsys.readouterr().err
+    assert what in err
+    assert "--study NAME" in err
+    assert search("--storage", "sqlite:///x.db", "--study", "other", trials=2) == 0
+
+
+def test_a_study_of_another_objective_is_refused(capsys: Captured) -> None:
+    assert search("--storage", "sqlite:///x.db", trials=2) == 0
+    assert search("--storage", "sqlite:///x.db", objective="params", trials=3) == 2
+    assert "the objective was objectives:score, and is objectives:params" in capsys.readouterr().err
+
+
+def test_a_study_that_somebody_else_made_is_refused(capsys: Captured) -> None:
+    study = optuna.create_study(storage="sqlite:///x.db", study_name="Small", directions=["minimize"] * 3)
+    study.optimize(lambda trial: (trial.suggest_float("x", 0, 1),) * 3, n_trials=1)
+    assert search("--storage", "sqlite:///x.db") == 2
+    assert "was not made by `netdsl search`" in capsys.readouterr().err
+
+
+# ---------------------------------------------------------------- several workers
+
+
+def started(*options: str, trials: int, objective: str) -> subprocess.Popen[str]:
+    """Start the command as a process of its own."""
+    command = [
+        sys.executable,
+        "-m",
+        "netdsl",
+        "search",
+        "small.net",
+        "--objective",
+        f"objectives:{objective}",
+    ]
+    command += ["--trials", str(trials), *options, "--format", "json"]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for(what: Callable[[], Any], seconds: float = 120) -> Any:
+    """Return what something is, as soon as it is anything."""
+    begin = time.monotonic()
+    while not (value := what()):
+        assert time.monotonic() - begin < seconds, "it never came"
+        time.sleep(0.05)
+    return value
+
+
+@pytest.mark.parametrize("url", ["sqlite:///x.db", "journal:///x.journal"])
+def test_two_workers_share_a_study(url: str, capsys: Captured) -> None:
+    value = found(capsys, "--storage", url, "--workers", "2", objective="slow", trials=11)
+    lines = Path("log").read_text().splitlines()
+    assert len(lines) == len(set(lines)) == 11
+    assert value["trials"] == {"scored": 11, "failed": 0}
+    where = storage.opened(url, print)
+    trials = optuna.load_study(storage=where, study_name="Small").get_trials()
+    assert len({one.user_attrs["worker"] for one in trials if one.state.name == "COMPLETE"}) == 2
+
+
+@pytest.mark.parametrize("url", ["sqlite:///x.db", "journal:///x.journal"])
+def test_a_killed_workers_trial_is_run_again(url: str, capsys: Captured) -> None:
+    grace = ("--grace", "4")
+    lost = started("--storage", url, *grace, trials=6, objective="hangs_once")
+    process = int(wait_for(lambda: Path("hung").exists() and Path("hung").read_text()))
+    assert process == lost.pid
+    other = started("--storage", url, *grace, trials=6, objective="hangs_once")
+    wait_for(lambda: len(Path("log").read_text().splitlines()) == 6)
+    lost.send_signal(signal.SIGKILL)
+    lost.communicate()
+    begin = time.monotonic()
+    out, err = other.communicate(timeout=120)
+    assert time.monotonic() - begin < 60
+    assert other.returncode == 0, err
+    value = json.loads(out)
+    assert value["trials"] == {"scored": 6, "failed": 0}
+    lines = Counter(Path("log").read_text().splitlines())
+    assert sorted(lines.values()) == [1, 1, 1, 1, 1, 2]
+    assert lines[Path("log").read_text().splitlines()[0]] == 2
+    front = [frozenset(one["decisions"].items()) for one in value["front"]]
+    assert len(front) == len(set(front))
+    assert "waiting for 1 trial" in err
+
+
+def test_a_net_that_kills_its_workers_is_given_up() -> None:
+    space = nets()
+    where = optuna.storages.InMemoryStorage()
+    study = studies.opened(space, "o", where, "s")
+    trial = study.ask()
+    for name, index in space.draw(random.Random(0)).items():
+        trial.set_user_attr("worker", "w")
+        trial.suggest_categorical(name, [index])
+    for turn in range(storage.RETRIES + 1):
+        assert studies.tally(study.get_trials()).running == 1
+        worker = studies.Worker(study, where, space, Objective("o", lambda net: 1.0), "uniform", 0, print)
+        worker.end(study.get_trials()[-1])
+        now = studies.tally(study.get_trials())
+        assert now.all == 1
+        assert (now.waiting, now.failed) == ((1, 0) if turn < storage.RETRIES else (0, 1))
+        study.ask()
+
+
+def test_a_journal_says_what_it_waits_for(folder: Path) -> None:
+    os.symlink("x.journal", "x.journal.lock")
+    Path("x.journal").touch()
+    said: list[str] = []
+    where = storage.opened("journal:///x.journal", said.append, 6)
+    begin = time.monotonic()
+    optuna.create_study(storage=where)
+    assert time.monotonic() - begin > 3
+    assert said[0].startswith("waiting for x.journal.lock, the lock of the journal")
+    assert not os.path.lexists("x.journal.lock")
