@@ -9,6 +9,7 @@
     for finding in net.lint(): print(finding)   what `netdsl lint` prints
     source = net.emit("torch")                  the text of a module, without a framework
     module = net.build("torch")                 the module
+    space = netdsl.explore("search")            the nets of a search space, counted and drawn
     netdsl.lift(module, (3, 224, 224)).text     the spec of a module that somebody wrote
 
 Errors are `NetError`; `print(error)` shows them with the lines that they are about. The public names are imported
@@ -21,7 +22,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from netdsl.api import load, load_family, loads, zoo
+    from netdsl.api import explore, load, load_family, loads, zoo
     from netdsl.backend import Backend, emit_family
     from netdsl.diagnostics import Diagnostic, NetError
     from netdsl.frontend import lift
@@ -40,6 +41,7 @@ __all__ = [
     "Verification",
     "convert_weights",
     "emit_family",
+    "explore",
     "format",
     "lift",
     "load",
@@ -60,6 +62,7 @@ _HOME = {
     "Verification": "verification",
     "convert_weights": "weights.convert",
     "emit_family": "backend",
+    "explore": "api",
     "format": "syntax.format",
     "lift": "frontend",
     "load": "api",

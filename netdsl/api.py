@@ -7,7 +7,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from functools import cache
 from inspect import cleandoc
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from netdsl import data, reading
 from netdsl.diagnostics import Diagnostic, NetError, closest, did_you_mean
@@ -28,6 +28,9 @@ from netdsl.source import Source
 from netdsl.syntax import tree
 from netdsl.syntax.parse import parse
 from netdsl.syntax.read import read as read_file
+
+if TYPE_CHECKING:
+    from netdsl.space.overview import Explored
 
 MAX_STEPS = 10_000
 """What evaluating one setting may take."""
@@ -116,6 +119,35 @@ def loads(
     """
     file = Files(_importer(None, ())).load(Source(name, text.removeprefix("\ufeff")))
     return Network(recipe(file, net, {**(set or {}), **params}, _by_input(inputs), max_nodes))
+
+
+def explore(
+    spec: str | Path,
+    *,
+    set: Mapping[str, Any] | None = None,
+    inputs: Mapping[str, Sequence[int]] | Sequence[int] | None = None,
+    path: Iterable[str | Path] = (),
+    max_nodes: int = MAX_NODES,
+    **params: Any,
+) -> Explored:
+    """Return the search space of a spec: how many nets it has, what they cost, draws and fronts within its budgets.
+
+    Args:
+        spec: As for `load`.
+        set: Parameters and decisions that are made, as for `load`.
+        inputs: As for `load`.
+        path: As for `load`.
+        max_nodes: How many ops each net may have.
+        **params: As for `load`.
+
+    Raises:
+        NetError: The spec is wrong, leaves nothing open, or has no valid net.
+    """
+    from netdsl.space.overview import Explored
+    from netdsl.space.space import Space
+
+    file, name = locate(spec, path)
+    return Explored(Space(recipe(file, name, {**(set or {}), **params}, _by_input(inputs), max_nodes)))
 
 
 def _by_input(inputs: Mapping[str, Sequence[int]] | Sequence[int] | None) -> Mapping[str, Sequence[int]]:

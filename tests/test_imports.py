@@ -16,7 +16,7 @@ FRONTENDS = PACKAGE.parent / "frontends"
 
 LAYERS = (
     "record collector source reading diagnostics.model diagnostics.render diagnostics data sheet syntax ir.types "
-    "ir.tape symbolic cost.model ops ir elaborate passes quantities cost space lifting net fit lint alignment diff picture "
+    "ir.tape symbolic cost.model ops ir elaborate passes quantities cost lifting net space fit lint alignment diff picture "
     "emission backend report hardware weights network verification at_size against frontend codes revision "
     "search api testing cli __main__ __init__"
 ).split()
@@ -31,7 +31,18 @@ ONLY = {
     "codes": {"record"},
 }
 """Layers that may import less than all that is left of them."""
-FRAMEWORKS = {"torch", "torchvision", "jax", "flax", "numpy", "ml_dtypes", "matplotlib", "rich", "optuna", "sklearn"}
+FRAMEWORKS = {
+    "torch",
+    "torchvision",
+    "jax",
+    "flax",
+    "numpy",
+    "ml_dtypes",
+    "matplotlib",
+    "rich",
+    "optuna",
+    "sklearn",
+}
 LIBRARIES = {"lark", "networkx", "shtab"}
 
 

@@ -669,7 +669,9 @@ def test_how_gradients_lie(example: Example, channels_last: tuple[bool, bool]) -
             continue  # torch takes no mean of one number
         leaves = [laid(t, channels_last[0]).detach().requires_grad_(t.requires_grad) for t in x]
         made = [y for y in as_tuple(form.train()(*leaves)) if y.requires_grad]
-        given = [laid(torch.ones_like(y, memory_format=torch.contiguous_format), channels_last[1]) for y in made]
+        given = [
+            laid(torch.ones_like(y, memory_format=torch.contiguous_format), channels_last[1]) for y in made
+        ]
         wanted = [t for t in leaves if t.requires_grad]
         expected = torch.autograd.grad(made, wanted, given, allow_unused=True)
         tape = Tape(len(x[0]), x[0].element_size())

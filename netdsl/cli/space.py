@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from netdsl.cli.common import files, inputs, look, paths, print_json, settings, spec_arguments, write
 from netdsl.diagnostics import Diagnostic, NetError, did_you_mean
 
 if TYPE_CHECKING:
-    from netdsl.space.fronts import Front
     from netdsl.space.overview import Explored
 
 HELP = "count the nets of a search space, say what they cost, draw some, and find its front"
@@ -50,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     """Print what is known of the space."""
     from netdsl import api
     from netdsl.space import report
-    from netdsl.space.overview import Explored, overview
+    from netdsl.space.overview import Explored
     from netdsl.space.space import Space
 
     goals = front_goals(args)
@@ -61,30 +60,27 @@ def run(args: argparse.Namespace) -> int:
     file, name = files(args.spec, args)
     recipe = api.recipe(file, name, settings(args), inputs(args), args.max_nodes)
     explored = Explored(Space(recipe))
-    if not explored.space.decisions:
-        what = f"{explored.space.name} leaves nothing open: it is one net, and no search space"
-        raise NetError([Diagnostic("E217", what, explored.space.span, help=f"netdsl cost {args.spec}")])
     if args.draw:
-        text = "\n".join(drawn(explored, args))
+        text = drawn(explored, args)
         if args.output:
             write(Path(args.output), text, paths(file))
         else:
             print(text, end="")
         return 0
-    found = front(explored, goals) if goals else None
     names = [name for name, _ in goals]
-    if found is not None and args.format == "csv":
-        print(report.front_csv(explored, found, names))
+    found = explored.front(goals) if goals else None
+    if found is not None and args.format != "json":
+        csv = args.format == "csv"
+        sheet = report.front_sheet(found, names, args.exact, args.top)
+        print(report.front_csv(found, names) if csv else sheet.text(look()))
         return 0
-    if found is not None and args.format == "text":
-        print(report.front_sheet(explored, found, names, args.exact, args.top).text(look()))
-        return 0
-    whole = overview(explored)
-    sampled = sample(explored, args.seed) if explored.others and whole.within.most else None
+    sampled = None
+    if explored.others and explored.overview.within.most:
+        sampled = explored.sample(SAMPLE, args.seed), SAMPLE
     if args.format == "json":
-        print_json(report.render_json(whole, sampled, None if found is None else (explored, found, names)))
+        print_json(report.render_json(explored.overview, sampled, None if found is None else (found, names)))
     else:
-        print(report.render_text(whole, look(), args.exact, sampled))
+        print(report.render_text(explored.overview, look(), args.exact, sampled))
     return 0
 
 
@@ -105,76 +101,14 @@ def front_goals(args: argparse.Namespace) -> list[tuple[str, bool]]:
     return goals
 
 
-def front(explored: Explored, goals: list[tuple[str, bool]]) -> Front:
-    """Return the front of some quantities within the budgets."""
-    from netdsl.space.fronts import Goal
-    from netdsl.space.fronts import front as find
-    from netdsl.space.reduced import NoNet
-
-    try:
-        asked = [Goal(explored.place(name), more) for name, more in goals]
-        return find(explored.lattice, asked, explored.most, explored.least)
-    except NoNet:
-        raise nothing(explored) from None
-
-
-def nothing(explored: Explored) -> NetError:
-    """Return the error for a space none of whose nets keeps the budgets."""
-    claims = ", ".join(dict.fromkeys(bound.budget.span.text for bound in explored.bounds))
-    what = f"no net of {explored.space.name} keeps its budgets: {claims}"
-    return NetError([Diagnostic("E401", what, explored.bounds[0].budget.span)])
-
-
-def nets(explored: Explored, seed: int) -> Iterator[dict[str, int]]:
-    """Yield nets that keep the budgets which are sums, each as likely as any other."""
-    import random
-
-    from netdsl.space.draws import draws
-    from netdsl.space.reduced import NoNet
-
-    try:
-        yield from draws(explored.lattice, explored.most, explored.least, random=random.Random(seed))
-    except NoNet:
-        raise nothing(explored) from None
-
-
-def sample(explored: Explored, seed: int) -> tuple[int, int]:
-    """Return how many of some nets keep the budgets that are no sums, and how many they are."""
-    from itertools import islice
-
-    found = [keeps(explored, answers) for answers in islice(nets(explored, seed), SAMPLE)]
-    return sum(found), len(found)
-
-
-def keeps(explored: Explored, answers: dict[str, int]) -> bool:
-    """Tell whether a net keeps all budgets."""
-    from netdsl.cost.budget import check
-    from netdsl.net import Net
-
-    recipe = explored.space.recipe
-    net = Net(recipe.replace(settings={**recipe.settings, **explored.space.texts(answers)}))
-    problems: list[Any] = check(net)
-    return not problems
-
-
-def drawn(explored: Explored, args: argparse.Namespace) -> Iterator[str]:
-    """Yield the text of a file with drawn nets, a variant each, and what they are made of."""
+def drawn(explored: Explored, args: argparse.Namespace) -> str:
+    """Return the text of a file with drawn nets, a variant each, and what they are made of."""
     from netdsl.elaborate.values import show
     from netdsl.space.write import decided, imported
 
-    recipe, space = explored.space.recipe, explored.space
-    name, left, tried = recipe.net.name, args.draw, 0
-    given = {key: show(value) for key, value in recipe.settings.items() if key not in space.decisions}
-    texts = []
-    for answers in nets(explored, args.seed):
-        tried += 1
-        if explored.others and not keeps(explored, answers):
-            if tried > 100 * (args.draw + SAMPLE):
-                what = f"of {tried:,} nets drawn only {args.draw - left:,} keep the budgets that are no sums"
-                raise NetError([Diagnostic("E401", what, explored.others[0].span)])
-            continue
-        left -= 1
-        texts.append(decided(name, f"{name.lower()}_{args.draw - left}", space.texts(answers), given))
-        if not left:
-            break
-    yield imported(recipe.net.file.source.name, name, "\n".join(texts))
+    recipe = explored.space.recipe
+    name = recipe.net.name
+    given = {key: show(value) for key, value in recipe.settings.items() if key not in explored.decisions}
+    nets = islice(explored.draw(args.seed), args.draw)
+    texts = [decided(name, f"{name.lower()}_{n}", net, given) for n, net in enumerate(nets, 1)]
+    return imported(recipe.net.file.source.name, name, "\n".join(texts))

@@ -114,7 +114,9 @@ class Relu(Activation):
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
         """Keep the output."""
         back = tape.spread_as_read
-        return tape.keep(tape.overwritten(x[0], back=back) if tape.writes else tape.pointwise(x[0], back=back))
+        return tape.keep(
+            tape.overwritten(x[0], back=back) if tape.writes else tape.pointwise(x[0], back=back)
+        )
 
 
 class Relu6(Activation):

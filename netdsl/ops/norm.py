@@ -189,9 +189,7 @@ class LayerNorm(ChannelNorm):
         """Keep the input, and mean and deviation of each place."""
         extra = (2, x[0].elements // x[0].sample.c, tape.statistics)
         places = tape.put_in_order(x[0], self.order(x[0]))
-        y = tape.made(
-            places.sizes, places, keep=x, extra=extra, learns=tape.parameters, back=tape.filled
-        )
+        y = tape.made(places.sizes, places, keep=x, extra=extra, learns=tape.parameters, back=tape.filled)
         return tape.put_in_order(y, self.order_back(x[0]))
 
     @classmethod

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import islice
 from typing import Any
 
+from netdsl.cost.budget import check
+from netdsl.cost.model import Cost
 from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.elaborate.result import Budget
+from netdsl.net import Net
 from netdsl.quantities import Options as Asked
 from netdsl.quantities import Quantity, catalogue
 from netdsl.record import Record
@@ -68,11 +73,15 @@ def counted() -> dict[str, Quantity]:
 
 
 class Explored:
-    """A space whose nets are all known, with its budgets as bounds of columns."""
+    """A search space whose nets are all known: how many there are, what they cost, which keep the budgets.
+
+    Nets are mappings from decisions to the texts of their options, which `load` takes in `set`.
+    """
 
     def __init__(self, space: Space) -> None:
-        """Look at all of it; raise NetError if it has no net."""
+        """Look at all of it; raise NetError if it has no net, or leaves nothing open."""
         space.explore()
+        space.check_sizes()
         self.space = space
         self.bounds, self.others = space.budgets()
         columns = {name: weights_of(quantity, Asked()) for name, quantity in counted().items()}
@@ -93,6 +102,91 @@ class Explored:
         self.lattice: Lattice = space.lattice(columns)
         if not self.lattice.edges[0]:
             raise NetError(wrong(space, 1))
+        if not space.decisions:
+            what = f"{space.name} leaves nothing open: it is one net, and no search space"
+            raise NetError([Diagnostic("E217", what, space.span, help=f"netdsl cost {space.spec}")])
+
+    @property
+    def decisions(self) -> dict[str, tuple[str, ...]]:
+        """The options of each decision, as texts."""
+        return {name: one.options for name, one in self.space.decisions.items()}
+
+    @cached_property
+    def overview(self) -> Overview:
+        """What there is to know of the space."""
+        return overview(self)
+
+    def cost(self, net: Mapping[str, str]) -> Cost:
+        """Return what a net costs for one sample, activations in elements, what is of training only too.
+
+        Raises:
+            NetError: There is no such net, or a decision is left open.
+        """
+        costs = self.space.costs(self.space.indices(net))
+        return Cost(*[a + b for a, b in zip(costs[:5], costs[5:], strict=True)])
+
+    def draw(self, seed: int = 0) -> Iterator[dict[str, str]]:
+        """Yield nets that keep the budgets for ever, each as likely as any other.
+
+        Raises:
+            NetError: No net keeps them, or hardly one does of those that keep the budgets which are sums.
+        """
+        tried = found = 0
+        for answers in self._drawn(seed):
+            tried += 1
+            net = self.space.texts(answers)
+            if not self.others or self.keeps(net):
+                found += 1
+                yield net
+            elif tried > 1000 * (found + 1):
+                what = f"of {tried:,} nets drawn only {found:,} keep the budgets that are no sums"
+                raise NetError([Diagnostic("E401", what, self.others[0].span)])
+
+    def sample(self, draws: int, seed: int = 0) -> int:
+        """Return how many keep all budgets, of some nets drawn uniformly from those that keep what is a sum."""
+        nets = islice(self._drawn(seed), draws)
+        return sum([self.keeps(self.space.texts(answers)) for answers in nets])
+
+    def _drawn(self, seed: int) -> Iterator[dict[str, int]]:
+        """Yield nets that keep the budgets which are sums."""
+        import random
+
+        from netdsl.space.draws import draws
+
+        try:
+            yield from draws(self.lattice, self.most, self.least, random=random.Random(seed))
+        except NoNet:
+            raise self.nothing() from None
+
+    def keeps(self, net: Mapping[str, str]) -> bool:
+        """Tell whether a net keeps all budgets, those too that are no sums."""
+        recipe = self.space.recipe
+        return not check(Net(recipe.replace(settings={**recipe.settings, **net})))
+
+    def front(self, goals: Sequence[tuple[str, bool]]) -> list[tuple[tuple[int, ...], dict[str, str]]]:
+        """Return the nets within the budgets that no other is as good as: what they cost, and what is decided.
+
+        Args:
+            goals: Quantities, each with whether more of it is better.
+
+        Raises:
+            NetError: No net keeps the budgets.
+        """
+        from netdsl.space.fronts import Goal, front
+
+        try:
+            asked = [Goal(self.place(name), more) for name, more in goals]
+            found = front(self.lattice, asked, self.most, self.least)
+        except NoNet:
+            raise self.nothing() from None
+        texts = [self.space.texts(found.answers(at)) for at in range(len(found))]
+        return list(zip(found.sums, texts, strict=True))  # type: ignore[arg-type]
+
+    def nothing(self) -> NetError:
+        """Return the error for a space none of whose nets keeps the budgets."""
+        claims = ", ".join(dict.fromkeys(bound.budget.span.text for bound in self.bounds))
+        what = f"no net of {self.space.name} keeps its budgets: {claims}"
+        return NetError([Diagnostic("E401", what, self.bounds[0].budget.span)])
 
     def place(self, quantity: str) -> int:
         """Return which column is a quantity's."""

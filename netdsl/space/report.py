@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from netdsl.cost.table import human
 from netdsl.diagnostics.render import printable
 from netdsl.sheet import Look, Sheet, csv
 from netdsl.space.counts import Bracket
-from netdsl.space.fronts import Front
-from netdsl.space.overview import Choice, Explored, Overview, counted
+from netdsl.space.overview import Choice, Overview, counted
 from netdsl.space.ranges import Range
 
 VERSION = 1
@@ -121,14 +120,18 @@ def render_text(
     return "\n\n".join(filter(None, [head, *tables, notes]))
 
 
-def front_sheet(explored: Explored, found: Front, names: Sequence[str], exact: bool, top: int) -> Sheet:
+Front = Sequence[tuple[Sequence[int], Mapping[str, str]]]
+"""Nets by what they cost and what is decided."""
+
+
+def front_sheet(found: Front, names: Sequence[str], exact: bool, top: int) -> Sheet:
     """Return the nets of a front, by what they cost."""
-    show: Callable[[Any], str] = (lambda n: f"{n:,}") if exact else human
+    show: Callable[[int], str] = (lambda n: f"{n:,}") if exact else human
     titles = [counted()[name].title for name in names]
-    rows = []
-    for at, sums in enumerate(found.sums[:top]):
-        texts = explored.space.texts(found.answers(at))
-        rows.append([*map(show, sums), ", ".join(f"{name}={text}" for name, text in texts.items())])
+    rows = [
+        [*map(show, sums), ", ".join(f"{name}={text}" for name, text in net.items())]
+        for sums, net in found[:top]
+    ]
     left = len(found) - len(rows)
     notes = [f"{left:,} more: --top {len(found)} shows all"] if left else []
     caption = f"{len(found):,} nets are on the front: no other is as good in {' and '.join(titles)}"
@@ -137,20 +140,17 @@ def front_sheet(explored: Explored, found: Front, names: Sequence[str], exact: b
     )
 
 
-def front_csv(explored: Explored, found: Front, names: Sequence[str]) -> str:
+def front_csv(found: Front, names: Sequence[str]) -> str:
     """Return the nets of a front as CSV, with a column for each decision; one that a net does not ask is empty."""
-    decisions = list(explored.space.decisions)
-    rows = [[*names, *decisions]]
-    for at, sums in enumerate(found.sums):
-        texts = explored.space.texts(found.answers(at))
-        rows.append([*map(str, sums), *[texts.get(name, "") for name in decisions]])
-    return csv(rows)
+    decisions = list(dict.fromkeys(name for _, net in found for name in net))
+    rows = [[*map(str, sums), *[net.get(name, "") for name in decisions]] for sums, net in found]
+    return csv([[*names, *decisions], *rows])
 
 
 def render_json(
     found: Overview,
     sampled: tuple[int, int] | None = None,
-    front: tuple[Explored, Front, Sequence[str]] | None = None,
+    front: tuple[Front, Sequence[str]] | None = None,
 ) -> dict[str, Any]:
     """Return what is known as an object for `json.dumps`; its fields are those of docs/schema/space.json."""
     made: dict[str, Any] = {
@@ -177,13 +177,9 @@ def render_json(
         "errors": [{"code": one.code, "message": one.message} for one in found.wrong],
     }
     if front is not None:
-        explored, nets, names = front
+        nets, names = front
         made["front"] = [
-            {
-                "costs": dict(zip(names, sums, strict=True)),
-                "decisions": explored.space.texts(nets.answers(at)),
-            }
-            for at, sums in enumerate(nets.sums)
+            {"costs": dict(zip(names, sums, strict=True)), "decisions": dict(net)} for sums, net in nets
         ]
     return made
 

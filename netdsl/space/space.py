@@ -34,9 +34,11 @@ class Way(NamedTuple):
     costs: tuple[int, ...]
     """By `COLUMNS` of what always is there, and then of what is there in training alone."""
     packed: int
-    """The same as one number."""
+    """The same as one number, with the ops behind them."""
     end: int
     """-1 where an error ends it."""
+    nodes: int
+    """How many ops are put down."""
     errors: tuple[Diagnostic, ...] = ()
 
 
@@ -136,15 +138,16 @@ class Space:
             self.decisions.setdefault(one.name, one.replace(chosen=None))
         taken = tuple([(one.name, one.chosen or 0) for one in asked])
         if walker.errors:
-            return Way(taken, (), 0, -1, tuple(walker.errors)), asked
+            return Way(taken, (), 0, -1, 0, tuple(walker.errors)), asked
         costs = tuple([n for cost in walker.spent(begin) for n in cost.__dict__.values()])
         key = point.key()
         end = self.known.get(key)
         if end is None:
             end = self.known[key] = len(self.vertices)
             self.vertices.append(Vertex(point))
-        packed = sum([n << WIDTH * i for i, n in enumerate(costs)])
-        return Way(taken, costs, packed, end), asked
+        nodes = walker.nodes(begin)
+        packed = sum([n << WIDTH * i for i, n in enumerate((*costs, nodes))])
+        return Way(taken, costs, packed, end, nodes), asked
 
     def expand(self, at: int) -> None:
         """Find all ways from a vertex."""
@@ -181,6 +184,36 @@ class Space:
                     at += 1
 
     # ---------------------------------------------------------------- one net
+
+    def indices(self, net: Mapping[str, str]) -> dict[str, int]:
+        """Return which option each decision takes, by their texts.
+
+        Raises:
+            NetError: There is no such net, or a decision is left open.
+        """
+        found: dict[str, int] = {}
+        at = 0
+        while not self.ended(at):
+            way: Any = self.vertices[at].first
+            while type(way) is Question:
+                if net.get(way.name) not in way.options:
+                    raise self.refused(net)
+                found[way.name] = way.options.index(net[way.name])
+                way = way.after[found[way.name]]
+            at = way.end
+            if at < 0:
+                raise NetError(way.errors)
+        if len(found) < len(net):
+            raise self.refused(net)
+        return found
+
+    def refused(self, net: Mapping[str, str]) -> NetError:
+        """Return the error of elaboration for a net that is none."""
+        try:
+            self.recipe.replace(settings={**self.recipe.settings, **net}).elaborate()
+        except NetError as error:
+            return error
+        raise AssertionError("elaboration takes what the space refuses")
 
     def texts(self, answers: Mapping[str, int]) -> dict[str, str]:
         """Return the text of the option that each decision takes which a net asks, as `--set` has it."""
@@ -233,7 +266,16 @@ class Space:
             at = way.end
             if at < 0:
                 raise NetError(way.errors)
-        return tuple([total >> WIDTH * i & (1 << WIDTH) - 1 for i in range(2 * len(COLUMNS))])
+        *costs, nodes = [total >> WIDTH * i & (1 << WIDTH) - 1 for i in range(2 * len(COLUMNS) + 1)]
+        if nodes > self.recipe.max_nodes:
+            raise NetError([self.too_large()])
+        return tuple(costs)
+
+    def too_large(self) -> Diagnostic:
+        """Return the error for nets of more ops than may be."""
+        what = f"the net has more than {self.recipe.max_nodes:,} ops"
+        help = "--max-nodes raises the limit, in Python max_nodes="
+        return Diagnostic("E213", what, self.span, help=help)
 
     def way(self, at: int, answers: Mapping[str, int]) -> Way:
         """Return the way that some answers take from a vertex, found now."""
@@ -329,6 +371,15 @@ class Space:
                 leaving.append(Edge(way.answers, packed[way.costs], goal))
             edges.append(tuple(leaving))
         return Lattice(tuple(columns), (*edges, ()))
+
+    def check_sizes(self) -> None:
+        """Raise NetError if some net has more ops than may be."""
+        most: dict[int, int] = {}
+        for at in reversed(self.ordered()):
+            ways = self.vertices[at].ways.values()
+            most[at] = max([way.nodes + most.get(way.end, 0) for way in ways if way.end >= 0])
+        if most and most[0] > self.recipe.max_nodes:
+            raise NetError([self.too_large()])
 
     def ordered(self) -> list[int]:
         """Return the vertices from which a net can be reached, each before those that it leads to."""

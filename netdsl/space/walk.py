@@ -314,9 +314,8 @@ class Strider(Builder):
             [(made.index(w), 0) if w in made else (data.wires.index(w), -1) for w in result.wires]
         )
         shapes = tuple([self.drafts[wire.draft].shapes[wire.port] for wire in made])
-        nodes = sum([self.kept[i].nodes if i in self.kept else 1 for i in range(begin, len(self.drafts))])
         stateful = any([self.stateful(i) for i in range(begin, len(self.drafts))])
-        return Block(results, shapes, self.spent(begin), nodes, stateful)
+        return Block(results, shapes, self.spent(begin), self.nodes(begin), stateful)
 
     def stand(self, block: Block, data: Data, place: Place, scope: DraftScope, span: Span) -> Data:
         """Put down what stands for the layers of a block; return what it makes."""
@@ -328,6 +327,10 @@ class Strider(Builder):
         scope.drafts.append(index)
         wires = [data.wires[n] if port < 0 else Wire(index, n) for n, port in block.results]
         return Data(tuple(wires), tuple([self.drafts[w.draft].shapes[w.port] for w in wires]))
+
+    def nodes(self, begin: int) -> int:
+        """Return how many ops drafts from one on are."""
+        return sum([self.kept[i].nodes if i in self.kept else 1 for i in range(begin, len(self.drafts))])
 
     def spent(self, begin: int) -> tuple[Cost, Cost]:
         """Return what drafts from one on cost: of those that always are there, and of training alone."""

@@ -1,0 +1,314 @@
+"""Spaces: each net of one costs what elaboration says, and is one exactly where elaboration has it."""
+
+import json
+import random
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+import netdsl
+from netdsl import api, cli
+from netdsl.diagnostics import NetError
+from netdsl.elaborate.build import Recipe
+from netdsl.net import Net
+from netdsl.quantities import Options
+from netdsl.space.budgets import weights_of
+from netdsl.space.counts import size
+from netdsl.space.overview import Explored, counted, overview
+from netdsl.space.space import Question, Space
+
+SPACES = Path(__file__).parent / "spaces"
+FILES = [*sorted(SPACES.glob("*.net")), Path(netdsl.__file__).parent.parent / "specs" / "search.net"]
+DRAWS = 60
+
+
+def recipe_of(path: Path | str) -> Recipe:
+    """Return what makes the only net of a file."""
+    file, name = api.locate(path)
+    return api.recipe(file, name, {}, {})
+
+
+def explored(path: Path | str) -> Space:
+    """Return a space that is known as a whole."""
+    space = Space(recipe_of(path))
+    space.explore()
+    return space
+
+
+def answers_of(space: Space, choose: random.Random) -> dict[str, int]:
+    """Return answers on a way through the space, to its end or to an error."""
+    found: dict[str, int] = {}
+    at = 0
+    while at >= 0 and not space.ended(at):
+        way: Any = space.vertices[at].first
+        while type(way) is Question:
+            found[way.name] = choose.choice(list(way.after))
+            way = way.after[found[way.name]]
+        at = way.end
+    return found
+
+
+def elaborated(recipe: Recipe, settings: Mapping[str, str]) -> Net:
+    """Return a net; what is left open behind an error takes its first option, as elaboration goes on there."""
+    given = dict(settings)
+    while True:
+        try:
+            return Net(recipe.replace(settings=given))
+        except NetError as error:
+            first = error.diagnostics[0]
+            if first.code != "E217" or not first.details:
+                raise
+            given |= {
+                name: rest.split(", ")[0] for name, _, rest in (d.partition(": ") for d in first.details)
+            }
+
+
+def counters(net: Net) -> tuple[int, ...]:
+    """Return what is counted of a net's layers: of those that always are there, then of those of training."""
+    sums = [0] * 10
+    for node in net.graph:
+        for place, amount in enumerate(net.layer_costs[node.name].__dict__.values()):
+            sums[place + 5 * node.train] += amount
+    return tuple(sums)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_each_net_costs_what_elaboration_says(path: Path) -> None:
+    recipe, space, choose = recipe_of(path), explored(path), random.Random(0)
+    nets = 0
+    for _ in range(DRAWS):
+        answers = answers_of(space, choose)
+        texts = space.partly(answers)
+        try:
+            costs = space.costs(answers)
+        except NetError as error:
+            with pytest.raises(NetError) as other:
+                elaborated(recipe, texts)
+            ours, theirs = error.diagnostics[0], other.value.diagnostics[0]
+            if ours.code != "E221":  # elaboration says it last
+                assert (ours.code, ours.message, str(ours.span)) == (
+                    theirs.code,
+                    theirs.message,
+                    str(theirs.span),
+                )
+        else:
+            nets += 1
+            assert costs == counters(elaborated(recipe, texts)), texts
+    assert nets > DRAWS // 8
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_ways_are_found_when_they_are_asked_for(path: Path) -> None:
+    whole, space, choose = explored(path), Space(recipe_of(path)), random.Random(1)
+    for _ in range(10):
+        answers = answers_of(whole, choose)
+        try:
+            costs = whole.costs(answers)
+        except NetError:
+            with pytest.raises(NetError):
+                space.costs(answers)
+        else:
+            assert space.costs(answers) == costs
+    assert len(space.vertices) <= len(whole.vertices)
+
+
+def every(space: Space) -> Iterator[tuple[int, ...]]:
+    """Yield what each valid net costs, one after another."""
+    todo: list[tuple[int, tuple[int, ...]]] = [(0, (0,) * 10)]
+    while todo:
+        at, sums = todo.pop()
+        if space.ended(at):
+            yield sums
+            continue
+        for way in space.vertices[at].ways.values():
+            if way.end >= 0:
+                todo.append((way.end, tuple(a + b for a, b in zip(sums, way.costs, strict=True))))
+
+
+@pytest.mark.parametrize("name", ["stages", "cells", "defaults", "again", "nested", "memory"])
+def test_numbers_of_nets_and_ranges_are_those_of_all_nets(name: str) -> None:
+    found = Explored(explored(SPACES / f"{name}.net"))
+    seen, nets = overview(found), list(every(found.space))
+    assert seen.nets == len(nets) == size(found.lattice)
+    kept = [
+        sums
+        for sums in nets
+        if all(sum(w * n for w, n in zip(b.weights, sums, strict=True)) <= b.most for b in found.bounds)
+    ]
+    assert seen.within.exact
+    assert seen.within.least == len(kept)
+    for quantity, one in counted().items():
+        weights = weights_of(one, Options())
+        for some, where in ((nets, seen.ranges), (kept, seen.kept or seen.ranges)):
+            amounts = [sum(w * n for w, n in zip(weights, sums, strict=True)) for sums in some]
+            ends = where[quantity]
+            assert (ends.least.least, ends.most.most) == (min(amounts), max(amounts))
+
+
+def test_the_packaged_space_has_the_nets_that_its_text_says() -> None:
+    found = Explored(Space(recipe_of("search")))
+    seen = overview(found)
+    # widths, five stages of depth, kernel and expansion, and necks
+    assert seen.nets == 3 * (3 * 3 * 2) ** 5 * 3 == 17_006_112
+    assert seen.within.exact
+    assert seen.within.least == 16_760_991
+    assert len(found.space.vertices) < 100
+
+
+def test_a_space_of_cells_is_small_however_many_nets_it_has() -> None:
+    space = explored(SPACES / "darts.net")
+    assert size(space.lattice({"params": (1, 0, 0, 0, 0) * 2})) == 4**48
+    assert len(space.vertices) < 500
+
+
+def space_of(tmp_path: Path, text: str) -> Path:
+    """Return a file with a text."""
+    (tmp_path / "s.net").write_text(text)
+    return tmp_path / "s.net"
+
+
+def test_what_no_net_takes_is_named_with_its_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = """net S:
+    input 3, 8x8
+    require params <= 500
+    a: conv choose(3x3, 9x9), 4, pad=0
+    b: conv 1x1, choose(8, 400)
+"""
+    assert cli.main(["space", str(space_of(tmp_path, text))]) == 0
+    out = capsys.readouterr().out
+    assert "S (s.net): 2 open decisions, 2 nets" in out
+    assert "within params <= 500: 1 (50 %)" in out
+    assert "a.kernel=9x9 is in no valid net (" in out
+    assert "s.net:4)" in out
+    assert "b.channels=400 is in no net within the budgets (" in out
+    assert "not a net: E301 conv: the kernel covers 9, more than the height 8" in out
+
+
+def test_budgets_are_bounds_where_they_are_sums(tmp_path: Path) -> None:
+    text = """net S(width = choose(8, 16)):
+    input 3, 8x8
+    require params + 2*macs / 1000 < 10K and not params > 9000
+    require activations(batch=2, dtype=float16) >= 1KB
+    require memory <= 1MB, a.params <= 5K
+    a: conv 3x3, width
+"""
+    found = Explored(explored(space_of(tmp_path, text)))
+    assert [bound.budget.span.text for bound in found.bounds] == [
+        *["params + 2*macs / 1000 < 10K and not params > 9000"] * 2,
+        "activations(batch=2, dtype=float16) >= 1KB",
+    ]
+    assert [budget.span.text for budget in found.others] == ["memory <= 1MB", "a.params <= 5K"]
+    assert found.bounds[0].weights[:5] == (500, 0, 1, 0, 0)
+    assert found.bounds[0].most == 4_999_999
+    assert found.bounds[2].weights == (0, 0, 0, 0, -4, 0, 0, 0, 0, 0)
+    assert found.bounds[2].most == -1000
+    assert overview(found).within.least == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("net S:\n    input 3, 8x8\n    conv 3x3, 4\n", "leaves nothing open"),
+        ("net S:\n    input 3, 8x8\n    conv 9x9, choose(4, 8), pad=0\n", "the kernel covers 9"),
+        ("net S:\n    input 3, 8x8\n    require parms <= 4\n    conv 3x3, choose(4, 8)\n", "params"),
+        (
+            "net S:\n    input 3, 8x8\n    n = choose(1, 2)\n    if n == 2:\n        require params <= 4\n"
+            "    conv 3x3, n\n",
+            "write one for all of them",
+        ),
+        (
+            "net S:\n    input 3, 8x8\n    require params <= 4\n    conv 3x3, choose(4, 8)\n",
+            "within params <= 4: 0 (0 %)",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_space_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, said: str
+) -> None:
+    cli.main(["space", str(space_of(tmp_path, text))])
+    captured = capsys.readouterr()
+    assert said in captured.out + captured.err
+
+
+def test_no_net_within_the_budgets_is_an_error_where_nets_are_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = space_of(
+        tmp_path, "net S:\n    input 3, 8x8\n    require params <= 4\n    conv 3x3, choose(4, 8)\n"
+    )
+    for asked in (["--draw", "1"], ["--front", "macs"]):
+        assert cli.main(["space", str(file), *asked]) == 1
+        assert "no net of S keeps its budgets: params <= 4" in capsys.readouterr().err
+
+
+def test_drawn_nets_compile_alone_and_keep_their_budgets(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = space_of(tmp_path, (SPACES / "memory.net").read_text().replace("1200KB", "600KB"))
+    out = tmp_path / "drawn.net"
+    assert cli.main(["space", str(spec), "--draw", "4", "--seed", "7", "-o", str(out)]) == 0
+    assert cli.main(["check", str(out)]) == 0
+    first = out.read_text()
+    assert first.count("variant ") == 4
+    assert cli.main(["space", str(spec), "--draw", "4", "--seed", "7"]) == 0
+    assert capsys.readouterr().out.endswith(first)
+
+
+def test_a_front_has_all_that_no_other_net_beats(capsys: pytest.CaptureFixture[str]) -> None:
+    path = SPACES / "memory.net"
+    assert cli.main(["space", str(path), "--front", "macs,max:params", "--format", "csv"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    found = {tuple(map(int, line.split(",")[:2])) for line in lines[1:]}
+    space = explored(path)
+    bound = space.budgets()[0][0]
+    pairs = {(sums[2], sums[0]) for sums in every(space) if sums[0] <= bound.most}
+    best = {
+        (macs, params)
+        for macs, params in pairs
+        if not any(m <= macs and p >= params and (m, p) != (macs, params) for m, p in pairs)
+    }
+    assert found == best
+
+
+def test_json_is_what_its_schema_says(capsys: pytest.CaptureFixture[str]) -> None:
+    schema = json.loads((Path(__file__).parent.parent / "docs" / "schema" / "space.json").read_text())
+    for spec in ("search", str(SPACES / "memory.net"), str(SPACES / "stages.net")):
+        assert cli.main(["space", spec, "--front", "params,macs", "--format", "json"]) == 0
+        made = json.loads(capsys.readouterr().out)
+        jsonschema.validate(made, schema)
+        assert made["nets"] >= made["within"]["most"] > 0
+
+
+def test_a_space_can_be_explored_from_python() -> None:
+    space = netdsl.explore(SPACES / "memory.net")
+    assert space.decisions["s0.channels"] == ("16", "32", "48")
+    net = next(space.draw(seed=1))
+    made = netdsl.load(SPACES / "memory.net", set=net)
+    assert space.cost(net) == made.cost().replace(activations=made.cost().activations // 4)
+    assert space.keeps(net)
+    assert not made.check()
+    ((costs, least), *_) = space.front([("params", False)])
+    assert space.cost(least).params == costs[0] == space.overview.kept["params"].least.least
+    for wrong, code in (({**net, "s9": "1"}, "E504"), ({**net, "s0.n": "9"}, "E504"), ({}, "E217")):
+        with pytest.raises(NetError) as error:
+            space.cost(wrong)
+        assert error.value.diagnostics[0].code == code
+    with pytest.raises(NetError, match="leaves nothing open"):
+        netdsl.explore("lenet")
+
+
+def test_a_partly_decided_variant_is_a_smaller_space(tmp_path: Path) -> None:
+    text = """import Supernet from "search.net"
+
+variant small = Supernet(width=0.75):
+    decide stage1.depth=2, stage1.kernel=5x5, neck=identity
+"""
+    (tmp_path / "v.net").write_text(text)
+    (tmp_path / "search.net").write_text(FILES[-1].read_text())
+    file, _ = api.locate(tmp_path / "v.net")
+    space = Space(api.recipe(file, "small", {}, {}))
+    assert overview(Explored(space)).nets == 17_006_112 // (3 * 3 * 3 * 3)
+    assert "stage1.depth" not in space.decisions
