@@ -105,6 +105,28 @@ class Explored:
         if not space.decisions:
             what = f"{space.name} leaves nothing open: it is one net, and no search space"
             raise NetError([Diagnostic("E217", what, space.span, help=f"netdsl cost {space.spec}")])
+        self._elaborate_one()
+
+    def _elaborate_one(self) -> None:
+        """Hold one net against elaboration, which says what can only be said of a whole net, such as of an `init` line.
+
+        Raises:
+            NetError: It is none, for a reason that no decision has to do with.
+        """
+        answers: dict[str, int] = {}
+        at, end = 0, len(self.lattice.edges) - 1
+        while at != end:
+            edge = self.lattice.edges[at][0]
+            answers.update(edge.answers)
+            at = edge.end
+        net = Net(
+            self.space.recipe.replace(settings={**self.space.recipe.settings, **self.space.texts(answers)})
+        )
+        costs = self.space.costs(answers)
+        if (net.cost().params, net.cost().macs) != (costs[0] + costs[5], costs[2]):
+            raise AssertionError(
+                f"{self.space.name}: a net costs something else than its way through the space"
+            )
 
     @property
     def decisions(self) -> dict[str, tuple[str, ...]]:
