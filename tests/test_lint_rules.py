@@ -302,6 +302,7 @@ NEARLY = {
     "first_token_taken": [
         ("tokens -> attention 1 as a1 -> token 1 -> fc 4 as f3", False),
         ("tokens -> attention 1 as a1 -> token 0 -> fc 4 as f3", True),
+        ('(avgpool to=1 -> tokens | amax "hw", keep=true -> tokens) -> concat axis="n" -> token 0', False),
     ],
     "no_positions": [
         ("conv 3x3, 32 as c0 -> tokens -> attention 1 as a2", False),
@@ -587,6 +588,69 @@ def test_lines(name: str, text: str, line: int) -> None:
     """A rule finds something in a line, or nothing where that is 0."""
     found = [finding.hit.span.line for finding in lint(text) if finding.name == name]
     assert found == ([line] if line else [])
+
+
+def units(
+    *calls: str, block: str = "conv: conv 3x3, c, groups=g -> relu", image: str = "input 16, 32x32"
+) -> str:
+    """Return a net that calls a block, a call a line, from line 6 on."""
+    lines = "".join(f"    l{i}: {call}\n" for i, call in enumerate(calls))
+    return f"block U(c, g = 1):\n    {block}\n\nnet N:\n    {image}\n{lines}    gap\n"
+
+
+SKIP = "block S(c):\n    add:\n        {}\n        main: conv 3x3, c -> relu -> conv 3x3, c\n    relu\n\n"
+SKIPS = "net N:\n    input 3, 32x32\n    stem: conv 3x3, 16 -> relu\n    body: 3 * S 16\n    gap\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "line"),
+    [
+        ("odd_width", units("U 64", "U 128", "U 265", "U 512"), 8),
+        ("odd_width", units("U 64", "2 * U 128", "U 25", "U 512"), 8),
+        ("odd_width", units("U 64", "U 128", "U 256", "U 521"), 9),
+        ("odd_width", units("U 46", "U 128", "U 256", "U 512"), 6),
+        ("odd_width", units("U 40", "U 48", "U 40"), 7),
+        ("odd_width", units("U 64", "U 128", "U 256", "U 521", block="a: conv 3x3, c -> conv 1x1, 4*c"), 9),
+        ("odd_width", units("U c=672", "U c=96", "U 960"), 7),
+        ("odd_width", units("U 64", "U 1280", "U 256"), 7),
+        ("odd_width", units("U 64", "U 128", "U 256", "U 512"), 0),
+        ("odd_width", units("U 64", "U 128", "U 320", "U 512"), 0),  # another net, and no slip
+        ("odd_width", units("U 544", "U 1048", "U 2176"), 0),  # DPN
+        ("odd_width", units("U 120", "U 240", "U 200", "U 184"), 0),  # MobileNetV3
+        ("odd_width", units("U 80", "U 20", "U 80"), 0),  # a squeeze by four
+        ("odd_width", units("U 80", "U 8"), 0),
+        ("odd_width", units("U 40", "U 48", "U 40", image="input 16, 1x1"), 0),
+        ("odd_groups", units("U 32, 4", "U 64, 4", "U 128, 2"), 8),
+        ("odd_groups", units("U 32, 4", "U 64, 16", "U 128, 4", "2 * U 256, 4"), 7),
+        ("odd_groups", units("U 32, 2", "U 64, 4", "U 128, 8", "U 256, 4"), 9),
+        ("odd_groups", units("U 32, 4", "U 64, 4", "U 128, 4"), 0),
+        ("odd_groups", units("U 32, 2", "U 64, 4", "U 128, 8"), 0),
+        ("odd_groups", units("U 32", "U 64, 4", "U 128, 4", "U 256, 4"), 0),  # ShuffleNet's first
+        ("odd_groups", units("U 32, 4", "U 64, 2"), 0),
+        ("weak_shortcut", SKIP.format("droppath 0.1") + SKIPS, 3),
+        ("weak_shortcut", SKIP.format("scale 0.5") + SKIPS, 3),
+        ("weak_shortcut", SKIP.format("bn as n -> dropout 0.1") + SKIPS, 3),
+        ("weak_shortcut", SKIP.format("short: conv 1x1, c -> bn") + SKIPS, 3),
+        ("weak_shortcut", SKIP.format("short: conv 1x1, c when x.c != c") + SKIPS, 0),
+        ("weak_shortcut", SKIP.format("scale 1") + SKIPS, 0),
+        ("weak_shortcut", SKIP.format("scale -2") + SKIPS, 0),
+        ("weak_shortcut", SKIP.format("droppath 0") + SKIPS, 0),
+        ("weak_shortcut", SKIP.format("short: conv 3x3, c") + SKIPS, 0),
+        ("weak_shortcut", SKIP.format("short: conv 1x1, c") + SKIPS.replace("3 * S", "S"), 0),
+        ("weak_shortcut", SKIP.format("identity\n        one: conv 1x1, c") + SKIPS, 0),  # RepVGG
+        ("channels_last", units("U 8", image="input 64, 64x3"), 5),
+        ("channels_last", units("U 8", image="input 64, 48, 4"), 5),
+        ("channels_last", units("U 8", image="input 12, 1x64"), 0),
+        ("channels_last", units("U 8", image="input 16, 64x1"), 0),
+        ("channels_last", units("U 8", image="input 8, 8x3"), 0),
+        ("linear_linear", "net N:\n    input 64\n    f: fc 128 -> dropout 0.2 -> fc 10\n", 3),
+        ("linear_linear", "net N:\n    input 64\n    f: fc 128 -> relu -> dropout 0.2 -> fc 10\n", 0),
+    ],
+)
+def test_slips(name: str, text: str, line: int) -> None:
+    """What is written elsewhere than meant is found in its line; 0 is none."""
+    found = {finding.hit.span.line for finding in lint(text) if finding.name == name}
+    assert found == ({line} if line else set())
 
 
 @pytest.mark.parametrize("name", RULES)

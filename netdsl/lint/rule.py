@@ -220,6 +220,12 @@ def cause(node: Node, *arguments: str) -> Span | None:
     return next((given[name] for name in arguments if name in given), None)
 
 
+def written(node: Node, number: int) -> Span | None:
+    """Return the argument of a call around a layer that is a number as it stands, of the outermost such call."""
+    given = (one.span for frame in reversed(node.calls) for one in frame.arguments if one.span is not None)
+    return next((span for span in given if span.text.rpartition("=")[2].strip() == str(number)), None)
+
+
 def at_input(hits: Iterable[Hit], facts: Facts) -> Iterator[Hit]:
     """Yield hits of a net that come of the size of its input: if they are on several lines, at that."""
     found = list(hits)

@@ -70,7 +70,10 @@ class FirstTokenTaken(Rule):
             joined = [one for one in before if isinstance(one.op, Concat) and facts.output(one).axes == "nc"]
             added = [one for one in joined if any(_learned(facts.node(v.node), facts) for v in one.inputs)]
             image = any(facts.output(one).axes == "chw" for one in before)
-            if image and not added and node.op.index == 0:
+            rows = [
+                one for one in joined if facts.output(one).n > facts.inputs(one)[0].n
+            ]  # no places of a map
+            if image and not added and not rows and node.op.index == 0:
                 yield self.hit(
                     node,
                     f"{facts.called(node)} is the top left place of a map: no learned token stands before the "

@@ -14,6 +14,7 @@ from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule
 from netdsl.ops import Op
 from netdsl.ops.conv import Conv
+from netdsl.ops.dropout import Drop
 from netdsl.ops.linear import Linear
 from netdsl.ops.window import both
 
@@ -22,10 +23,10 @@ class LinearLinear(Rule):
     """Two linear layers in a row that one cheaper layer could be.
 
     ## What it does
-    Finds two `fc`, or two convolutions of which one is 1x1, with nothing between them, where the one layer that does
-    the same has fewer MACs and no more params. A narrow middle is left alone: `fc 64 -> fc 1000` behind 1000
-    channels is a low rank on purpose, and cheaper than the product. Of standardised weights the product is none, so
-    the one layer is a `conv`.
+    Finds two `fc`, or two convolutions of which one is 1x1, with nothing but dropout between them, where the one
+    layer that does the same has fewer MACs and no more params. A narrow middle is left alone: `fc 64 -> fc 1000`
+    behind 1000 channels is a low rank on purpose, and cheaper than the product. Of standardised weights the product
+    is none, so the one layer is a `conv`.
 
     ## Why is this bad
     The product of two matrices is a matrix: without an activation between them the second layer adds nothing that
@@ -65,7 +66,11 @@ class LinearLinear(Rule):
         """Compare each pair with its product; of three in a row the first two are one finding."""
         taken: set[str] = set()
         for node in facts.dense:
-            after = facts.reader(node) if node.name not in taken else None
+            row = [node] if node.name not in taken else []
+            after = facts.reader(node) if row else None
+            while after is not None and isinstance(after.op, Drop):
+                row.append(after)
+                after = facts.reader(after)
             merged = _product(node, after, facts) if after is not None else None
             if after is None or merged is None:
                 continue
@@ -74,13 +79,14 @@ class LinearLinear(Rule):
             if one.macs >= two.macs or one.params > two.params:
                 continue
             taken.add(after.name)
+            what = "dropout alone" if len(row) > 1 else "nothing"
             yield self.hit(
                 after,
-                f"nothing is between {facts.called(node)} and {facts.called(after)}: one layer does the same for "
+                f"{what} is between {facts.called(node)} and {facts.called(after)}: one layer does the same for "
                 f"{human(one.macs)} instead of {human(two.macs)} MACs",
                 labels=(Label(node.span, "the first of the two"),) if node.span != after.span else (),
                 help=f"write an activation between them, or leave {facts.called(node)} out",
-                change=partial(Rewrite.chain, names=[node.name, after.name], ops=[merged]),
+                change=partial(Rewrite.chain, names=[one.name for one in (*row, after)], ops=[merged]),
             )
 
 
