@@ -5,8 +5,8 @@ complete the cheapest is next, until each vertex is on one side. Each path cross
 the number of nets is the number of pairs of partial sums, one from either side, that are within the limits together.
 
 Where that would be too many sums, what lies between the two sides is crossed on a grid: a table of counts by rounded
-sum is one big integer, an edge a shift and an addition. With costs rounded down too many nets seem to be within the
-limits, with costs rounded up too few. A grid as fine as the costs themselves is exact.
+sum is one big integer, an edge a shift and an addition. What rounding leaves over is known to be between two bounds,
+so the count is too. A grid as fine as the costs themselves is exact.
 """
 
 from __future__ import annotations

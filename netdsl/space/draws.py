@@ -79,10 +79,10 @@ def _decided(
 
 def _exists(reduced: Reduced) -> bool:
     """Return whether some net is known to be within the limits; raise NoNet if none is."""
-    found, exact = labels(reduced, most=LABELS)
+    found, exact = labels(reduced, goals=0, most=LABELS)
     if found[-1]:
         return True
-    if exact or not labels(reduced, most=LABELS, relaxed=True)[0][-1]:
+    if exact or not labels(reduced, goals=0, most=LABELS, relaxed=True)[0][-1]:
         raise NoNet("no net is within the bounds")
     return False
 

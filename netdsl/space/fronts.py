@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from netdsl.space.labels import labels, nondominated
+from netdsl.space.labels import labels
 from netdsl.space.lattice import Edge, Lattice
 from netdsl.space.reduced import NO_BOUNDS, Field, NoNet, Reduced, Sum, bounds, column, reduce
 
@@ -33,7 +33,7 @@ class Front:
         self._lattice = lattice
         self._reduced = reduced
         self._found: list[list[int] | frozenset[int]] = [*found]
-        self._keys = self._best(found[-1], len(units))
+        self._keys = found[-1]
         goals = list(zip(reduced.fields, units, strict=False))
         self.sums = [tuple(self._value(key, *goal) for goal in goals) for key in self._keys]
         """By net, what its goals are: of a column an int, of decisions a float, rounded once."""
@@ -65,19 +65,6 @@ class Front:
         """Return a sum in its own unit."""
         value = field.value(key - self._reduced.begin)
         return value / unit if unit else value
-
-    def _best(self, keys: list[int], goals: int) -> list[int]:
-        """Return the keys that are on the front of the goals alone."""
-        fields = self._reduced.fields
-        if len(fields) == goals:
-            return keys
-        cut = fields[goals - 1].shift
-        whole = {key >> cut: key for key in reversed(keys)}
-        cropped = self._reduced.replace(
-            fields=tuple(f.replace(shift=f.shift - cut) for f in fields[:goals]),
-            guard=self._reduced.guard >> cut,
-        )
-        return [whole[key] for key in nondominated(cropped, list(whole))]
 
 
 def front(
@@ -114,7 +101,7 @@ def front(
             sums.append(Sum(_scores(added), not goal.more))
             units.append(unit)
     reduced = reduce(lattice, sums + bounds(most, least), keep=len(sums))
-    found, _ = labels(reduced)
+    found, _ = labels(reduced, goals=len(goals))
     if not found[-1]:
         raise NoNet("no net is within the bounds")
     return Front(lattice, reduced, units, found)

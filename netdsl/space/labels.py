@@ -12,13 +12,20 @@ LABELS = 2_000
 
 
 def labels(
-    reduced: Reduced, *, back: bool = False, most: int | None = None, relaxed: bool = False
+    reduced: Reduced,
+    *,
+    back: bool = False,
+    goals: int | None = None,
+    most: int | None = None,
+    relaxed: bool = False,
 ) -> tuple[list[list[int]], bool]:
     """Return by vertex the packed sums of the nondominated partial paths, in order.
 
     Args:
         reduced: The lattice, with the fields that are compared.
         back: Whether paths go from a vertex to the end, and their sums begin at 0; else they go from the begin.
+        goals: How many fields, from the first on, are to be small; the others have to be within their limits only. To
+            be given for paths from the begin. If not, all are compared.
         most: How many sums a vertex may have. If there are more, sums are left out, or changed if `relaxed`.
         relaxed: Whether sums that are too many are put together, each sum the least of a few: then no net is better
             than what is found. Else some are left out: then each that is found is a net's.
@@ -33,8 +40,20 @@ def labels(
     found: list[list[int]] = [[] for _ in edges]
     found[-1 if back else 0] = [0 if back else reduced.begin]
     exact = True
+    enough = [] if goals is None else _enough(reduced, goals)
     for vertex in range(size - 1, -1, -1) if back else range(size):
-        keys = nondominated(reduced, found[vertex])
+        keys = found[vertex]
+        if enough and enough[vertex]:
+            # less than what is enough is no better
+            raised = {}
+            for key in keys:
+                up = key
+                for whole, value in enough[vertex]:
+                    up += max(0, value - (up & whole))
+                raised[up] = key
+            keys = sorted(raised[key] for key in nondominated(reduced, list(raised)))
+        else:
+            keys = nondominated(reduced, keys)
         if most is not None and len(keys) > most:
             exact = False
             keys = _fewer(reduced, keys, most, relaxed=relaxed)
@@ -46,6 +65,20 @@ def labels(
             else:
                 found[end] += [total for key in keys if not (total := key + cost) & guard]
     return found, exact
+
+
+def _enough(reduced: Reduced, goals: int) -> list[list[tuple[int, int]]]:
+    """Return by vertex the fields that are no goals, and up to which value no path to the end exceeds the limit."""
+    enough: list[list[tuple[int, int]]] = [[] for _ in reduced.steps]
+    for f in reduced.fields[goals:]:
+        longest = [0] * len(reduced.steps)
+        for vertex in range(len(longest) - 1, -1, -1):
+            ahead = (f.steps(step.cost) + longest[step.end] for step in reduced.steps[vertex])
+            longest[vertex] = max(ahead, default=0)
+            value = (f.mask - longest[vertex]) << f.shift
+            if value > reduced.least[vertex] & f.whole:
+                enough[vertex].append((f.whole, value))
+    return enough
 
 
 def nondominated(reduced: Reduced, keys: list[int]) -> list[int]:

@@ -65,7 +65,7 @@ def _extreme(
     inner, exact = _found(reduced, effort)
     if exact:
         return Bracket(inner, inner)
-    relaxed, _ = labels(reduced, most=effort, relaxed=True)
+    relaxed, _ = labels(reduced, goals=1, most=effort, relaxed=True)
     if not relaxed[-1]:
         raise NoNet("no net is within the bounds")
     outer = reduced.fields[0].value(min(relaxed[-1]) - reduced.begin)
@@ -75,7 +75,7 @@ def _extreme(
 def _found(reduced: Reduced, effort: int) -> tuple[int, bool]:
     """Return the best value of the first field that was found, or the worst if none was; and whether it is exact."""
     field = reduced.fields[0]
-    found, exact = labels(reduced, most=effort)
+    found, exact = labels(reduced, goals=1, most=effort)
     if found[-1]:
         return field.value(min(found[-1]) - reduced.begin), exact
     if exact:
