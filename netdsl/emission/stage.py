@@ -258,7 +258,7 @@ class Stager(Joints):
     def decision(
         self, name: str, options: tuple[str, ...], node: tree.Tree, span: Span, values: tuple[Any, ...] = ()
     ) -> int:
-        """Return the index of the option that a decision takes; one that was not made has the class for what holds."""
+        """Return the index of the option that a decision takes; one that nobody made has a class for what holds."""
         self.check_turn()
         prefix, _ = self._deciding
         made = self.settings.get(f"{prefix}.{name}" if prefix else name)
