@@ -108,7 +108,7 @@ class Explored:
         self._elaborate_one()
 
     def _elaborate_one(self) -> None:
-        """Hold one net against elaboration, which says what can only be said of a whole net, such as of an `init` line.
+        """Hold one net against elaboration, which says what only a whole net shows, such as of an `init` line.
 
         Raises:
             NetError: It is none, for a reason that no decision has to do with.
