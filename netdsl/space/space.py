@@ -14,7 +14,7 @@ from netdsl.space.budgets import Bound, NotSummed, Summed
 from netdsl.space.lattice import Edge, Lattice
 from netdsl.space.walk import Common, Point
 
-MAX_POINTS = 200_000
+MAX_POINTS = 50_000
 """The most points of a space that is looked at as a whole."""
 MAX_ANSWERS = 5_000
 """The most sets of answers of one statement."""
@@ -179,8 +179,9 @@ class Space:
                     if not self.vertices[at].whole and not self.ended(at):
                         self.expand(at)
                     if len(self.vertices) > MAX_POINTS:
-                        what = f"the space has more than {MAX_POINTS:,} points"
-                        raise NetError([Diagnostic("E213", what, self.span)])
+                        what = f"the space has more than {MAX_POINTS:,} points: too much follows from its decisions"
+                        help = "make some with --set or `decide`; what later text does not read is forgotten"
+                        raise NetError([Diagnostic("E213", what, self.span, help=help)])
                     at += 1
 
     # ---------------------------------------------------------------- one net

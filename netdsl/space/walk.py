@@ -31,10 +31,6 @@ from netdsl.source import Span
 from netdsl.space.keys import NOTHING, Keys, Mentions, Texts, shape_key
 from netdsl.syntax import tree
 
-Sum = tuple[Cost, ...]
-"""What some layers cost together: those that always are there, and those of training alone."""
-FREE = Cost(0, 0, 0, 0, 0)
-
 
 class Closed(NamedTuple):
     """What is to be known of a scope that has ended, by the one around it."""
