@@ -139,6 +139,31 @@ net N:
     out: conv 3x3, 4
     gap
 """,
+    "sum_written_over_a_view": """
+net N:
+    input 5, 9x14
+    out: ln
+    a = from flow
+    s: ln
+    j0: add:
+        y: ln
+        z: gn 5
+        from a -> hswish
+    c: conv 3x3, 5
+""",
+    "orders_of_gradients": """
+net N:
+    input 5, 9x14
+    out: conv 3x3, 5
+    s: conv 3x3, 5
+    b = from flow
+    add:
+        y: ln -> relu
+        from b -> relu
+        sigmoid
+        z: gn 5 -> relu
+    relu
+""",
     "shuffle_unit": """
 block Unit(c):
     left, right = from x -> split 2
@@ -663,6 +688,8 @@ def test_how_gradients_lie(example: Example, channels_last: tuple[bool, bool]) -
     op = example.op
     if op.name in ("weight", "window_mask", "relative_bias"):
         return
+    if op.name == "rms_norm" or (op.name == "amax" and op.axes == "w"):
+        return  # whose gradients have other orders at some sizes
     for form in forms(example, False):
         x = [t.requires_grad_(t.is_floating_point()) for t in inputs_of(example)]
         if op.name == "bn" and x[0].numel() == x[0].shape[1]:
@@ -684,7 +711,7 @@ def test_how_gradients_lie(example: Example, channels_last: tuple[bool, bool]) -
             if leaf.grad:
                 strides = leaf.strides
 
-                def note(grad: Plain, x: Plain, at: int = at) -> Plain:
+                def note(grad: Plain, x: Plain, at: int = at, found: dict[int, Plain] = found) -> Plain:
                     found[at] = grad
                     return Plain(x.sizes, in_order(x.sizes), Storage(0, x.storage.itemsize), False)
 

@@ -500,7 +500,11 @@ class Tape:
         while whole.maker is not None and whole.maker.looks:
             (whole,) = whole.maker.reads
         written = Tensor(whole.sizes, whole.strides, whole.storage, True)
-        self.stepped(written, (whole, *others), lambda _, x: self.new(x.sizes, strides=x.strides))
+        self.stepped(
+            written,
+            (whole, *others),
+            lambda _, x: self.new(x.sizes, strides=x.strides if x is whole else ()),  # copies lie in order
+        )
         step = written.maker
         assert step is not None
         copies = 2 if not others else not any(other.grad for other in others)
