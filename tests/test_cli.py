@@ -946,6 +946,7 @@ def test_cost_plans_checkpoints(capsys: Captured) -> None:
         ("--memory 3GB --format csv", "with --format table or --format json, and not csv"),
         ("--train --memory 3GB --checkpoint --by op", "plans a step of training, so it takes no --by"),
         ("--as thop --dtype float16", "--as counts one sample in evaluation, so it takes no --dtype"),
+        ("--as onnx-tool", "onnx-tool counts a file of ONNX and not a net"),
         ("--as thop --format json", "with --format table, and not json"),
         ("--format json --top 3", "--format json has all rows and columns, so it takes no --top"),
         ("--format csv --exact", "--format csv has all digits and rows, so it takes no --exact"),

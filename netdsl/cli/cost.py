@@ -26,7 +26,7 @@ from netdsl.cli.common import (
     spec_arguments,
     watch_option,
 )
-from netdsl.cost.model import COUNTERS, OPTIMIZERS
+from netdsl.cost.model import COUNTERS, OPTIMIZERS, UNREPEATED
 from netdsl.diagnostics import Diagnostic
 from netdsl.sheet import csv
 
@@ -79,7 +79,8 @@ def add(sub: argparse.ArgumentParser) -> None:
     help = "with --device: activations take no step, nor bn but with --train"
     sub.add_argument("--fused", action="store_true", help=help)
     help = f"what another counter prints, and why: {', '.join(COUNTERS)}"
-    sub.add_argument("--as", dest="counter", choices=COUNTERS, metavar="COUNTER", help=help)
+    counters = (*COUNTERS, *UNREPEATED)
+    sub.add_argument("--as", dest="counter", choices=counters, metavar="COUNTER", help=help)
     watch_option(sub)
     sub.add_argument("--format", choices=FORMATS, default="table")
 
@@ -166,6 +167,8 @@ def run(args: argparse.Namespace) -> int:
     """Print the cost table, or what another option asks for."""
     form = form_of(args)
     if form.option == "counter":
+        if args.counter in UNREPEATED:
+            misuse("E503", *UNREPEATED[args.counter])
         from netdsl.report.peers import PEERS, render
 
         prose(render(network(args, args.spec[0]), PEERS[args.counter]))
