@@ -181,6 +181,16 @@ def test_variants_that_decide_a_parameter_share_a_class() -> None:
         assert execute(module)[name]().get_submodule("0").out_channels == width
 
 
+@pytest.mark.parametrize("default", ["foo*2", "choose(8, foo)"])
+def test_a_wrong_default_that_no_net_takes_is_said_where_a_class_would_have_it(default: str) -> None:
+    net = netdsl.loads(
+        f"net N(width: int = {default}):\n    input 3, 8x8\n    conv 3x3, width\nvariant n8 = N(8)\n",
+        net="n8",
+    )
+    with pytest.raises(NetError, match="unknown name `foo`"):
+        net.emit()
+
+
 def test_blocks_without_decisions_stay_one_class() -> None:
     assignment, net = drawn_at_once(SEARCH, random.Random(0), {})
     assert len({assignment[f"stage{i}.kernel"] for i in range(1, 6)}) > 1

@@ -1025,7 +1025,10 @@ class Family:
         """Return a parameter's default, or MISSING."""
         if param.default is MISSING:
             return MISSING
-        value = stager.evaluator.eval(param.default, place.env, place.source)
+        try:
+            value = stager.evaluator.eval(param.default, place.env, place.source)
+        except SpecError as error:  # of a default in whose place every net has another value
+            raise NetError([error.diagnostic]) from None
         if isinstance(value, Choice):
             stager.at(place)
             value = stager.decide(value, param.name)
