@@ -806,9 +806,9 @@ CODES: dict[str, Code] = {
     # ------------------------------------------------------------ searching
     "E586": Code(
         "no such objective",
-        "An objective is digits, or MODULE:FUNCTION of yours; the module is imported, which runs it. The function takes "
-        "the Network and returns a number, more being better; if its parameter is annotated as torch.nn.Module or "
-        "nnx.Module, it takes the built module.",
+        "An objective is digits, or MODULE:FUNCTION of yours; the module is imported, which runs it. The function "
+        "takes the Network and returns a number, more being better; if its parameter is annotated as torch.nn.Module "
+        "or nnx.Module, it takes the built module.",
         "netdsl search digits_search --objective accuracy --trials 1",
         "",
         2,

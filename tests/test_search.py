@@ -13,6 +13,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import numpy as np
 import optuna
 import pytest
@@ -131,7 +132,7 @@ def every(text: str = SMALL) -> dict[frozenset[tuple[str, str]], netdsl.Network]
     """Return every net of the small space that keeps its budgets, by what it decides; found by trying all."""
     kept = {}
     for width, depth, kernel, act in product((4, 8, 16), (0, 1, 2), ("3x3", "5x5"), ("relu", "silu")):
-        chosen = {"width": width, "stage1.depth": depth}
+        chosen: dict[str, Any] = {"width": width, "stage1.depth": depth}
         if depth:
             chosen |= {"stage1.kernel": kernel, "stage1.act": act}
         net = netdsl.loads(text, set=chosen)
@@ -239,7 +240,7 @@ def run(space: Nets, kind: str, seed: int, *goals: int, score: Callable[[Any], f
     where = optuna.storages.InMemoryStorage()
     for goal in goals:
         study = studies.opened(space, "worth", where, "s")
-        studies.Worker(study, where, space, Objective("worth", score), kind, seed, str).work(goal)
+        studies.Worker(study, where, space, Objective("worth", score), kind, seed, print).work(goal)
     return [one._replace(seconds=0) for one in studies.scored(space, study)]
 
 
@@ -293,6 +294,64 @@ def test_front_and_costs_are_those_of_the_nets(capsys: Captured) -> None:
             )
         )
     assert value["best"] == max(value["history"], key=lambda one: one["score"])
+
+
+def test_json_is_as_its_schema_says(capsys: Captured) -> None:
+    schema = json.loads((Path(netdsl.__file__).parents[1] / "docs" / "schema" / "search.json").read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(found(capsys, trials=3), schema)
+
+
+def test_best_net_is_written_as_a_spec_that_compiles_alone(capsys: Captured, folder: Path) -> None:
+    value = found(capsys, "-o", "best.net", "--emit", "torch", "--plot", "front.svg", trials=8)
+    best = value["best"]
+    net = netdsl.load("best.net:best")
+    assert {one.name: one.options[one.chosen or 0] for one in net.decisions} == best["decisions"]
+    assert net.cost().params == best["costs"]["params"]
+    assert 'import Small from "small.net"' in Path("best.net").read_text()
+    assert cli.main(["check", "best.net"]) == 0
+    capsys.readouterr()
+    made = dict[str, Any]()
+    exec(Path("best.py").read_text(), made)
+    assert sum(p.numel() for p in made["best"]().parameters()) == net.cost().params
+    svg = Path("front.svg").read_text()
+    assert f"trial {best['trial']}: {best['score']:.4g}" in svg
+    assert svg.count("<circle") == 2 * 8
+    # in another folder the space's text comes first
+    (folder / "out").mkdir()
+    again = found(capsys, "-o", "out/best.net", trials=8)
+    assert again["best"]["decisions"] == best["decisions"]
+    assert netdsl.load("out/best.net:best").cost() == net.cost()
+
+
+def test_a_variants_arguments_are_kept(capsys: Captured) -> None:
+    Path("small.net").write_text(
+        SMALL.replace("16)):", "16), classes = 10):").replace("fc 10", "fc classes")
+        + "\nvariant three = Small(classes=3)\n"
+    )
+    value = found(capsys, "-o", "best.net", spec="small.net:three", trials=4)
+    assert netdsl.load("best.net:best").cost().params == value["best"]["costs"]["params"]
+    assert [*map(str, netdsl.load("best.net:best").outputs.values())] == ["3"]
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        (["-o", "best.txt"], "give a name in .net"),
+        (["-o", "no/such/best.net"], "there is no such folder"),
+        (["-o", "small.net"], "is read for it"),
+        (["--emit", "torch"], "say where: -o best.net"),
+        (["-o", "best.net", "--emit", "torchh"], "there is no backend `torchh`"),
+        (["-o", "best.net", "--input", "1x16x16"], "write the input into the spec"),
+        (["--plot", "front.jpeg"], "front.jpeg ends in none of"),
+        (["--grace", "1"], "at least 4 seconds"),
+    ],
+)
+def test_what_cannot_be_written(options: list[str], what: str, capsys: Captured) -> None:
+    assert search(*options, trials=2, objective="logged") == 2
+    assert what in capsys.readouterr().err
+    assert not Path("log").exists() or "small.net" in options
+    assert Path("small.net").read_text() == SMALL
 
 
 def test_front_of_other_quantities(capsys: Captured) -> None:

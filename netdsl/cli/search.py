@@ -5,15 +5,19 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from netdsl import reading
 from netdsl.cli import common
 from netdsl.cli.common import inputs, look, misuse, note, positive, print_json, settings, spec_arguments
+from netdsl.cli.pictures import check_output, write_picture
 from netdsl.diagnostics import NetError
 
 if TYPE_CHECKING:
     from netdsl.elaborate.build import Recipe
     from netdsl.search.nets import Nets
+    from netdsl.search.study import Scored
 
 HELP = "search a space for nets that cost little and score much"
 EXAMPLES = (
@@ -46,6 +50,15 @@ def add(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--seed", type=int, default=0, metavar="S", help="of the sampler (0)")
     help = f"take a worker for lost that is silent for so long; its net is then scored by another ({GRACE})"
     sub.add_argument("--grace", type=positive, default=GRACE, metavar="SECONDS", help=help)
+    sub.add_argument(
+        "-o", "--output", metavar="FILE.net", help="write the best net, as a variant that decides"
+    )
+    help = "with -o: write its module beside it, for a backend such as torch"
+    sub.add_argument("--emit", metavar="BACKEND", help=help)
+    help = (
+        "draw scores against the first cost, areas being the second, and the best net: a name in .svg or .png"
+    )
+    sub.add_argument("--plot", metavar="FILE", help=help)
     sub.add_argument("--format", choices=("text", "json"), default="text")
 
 
@@ -97,13 +110,19 @@ class Job:
 def run(args: argparse.Namespace) -> int:
     """Search, and print what was found."""
     from netdsl.search import report, storage
-    from netdsl.search.study import scored, tally
+    from netdsl.search.study import best, scored, tally
 
     storage.optuna()
     if args.grace < 4:
         misuse("E587", f"--grace is at least 4 seconds, got {args.grace}")
+    suffix = _check_outputs(args)
     job = Job(args)
     nets = job.nets()
+    for file in filter(None, (args.output, args.plot)):
+        if any(
+            os.path.exists(read) and os.path.realpath(read) == os.path.realpath(file) for read in nets.files
+        ):
+            misuse("E510", f"{file} is read for it, and would be lost", "give another file")
     if args.workers > 1 and args.storage is None:
         misuse("E587", "several workers share a study by a storage", "--storage sqlite:///study.db")
     study, where = job.study(nets)
@@ -119,7 +138,49 @@ def run(args: argparse.Namespace) -> int:
         print_json(report.as_object(nets, found, counted, study.study_name, args.objective))
     else:
         print(report.render_text(nets, found, counted, look()))
+    if args.output:
+        _write(nets, best(found), args)
+    if args.plot:
+        picture = report.picture(nets, found)
+        write_picture(args.plot, suffix, {".svg": lambda: str(picture)}, [nets.network(best(found).answers)])
     return 0
+
+
+def _check_outputs(args: argparse.Namespace) -> str:
+    """Refuse what cannot be written, before anything is scored; return the form of the picture."""
+    from netdsl import backend
+
+    if args.emit and not args.output:
+        misuse("E510", "--emit writes the module beside the spec of the best net", "say where: -o best.net")
+    if args.output:
+        if not args.output.endswith(".net"):
+            misuse("E510", f"{args.output}: the best net is a spec", "give a name in .net")
+        if args.input:
+            misuse("E510", "-o writes no net with another --input", "write the input into the spec")
+        if args.path:
+            misuse("E510", "-o writes no net with a --path", "put the spec beside what it imports")
+        if args.emit:
+            backend.find(args.emit)
+    for file in filter(None, (args.output, args.plot)):
+        if not Path(file).absolute().parent.is_dir():
+            misuse("E510", f"cannot write {file}: there is no such folder")
+    return check_output(args.plot, (".svg", ".png")) if args.plot else ""
+
+
+def _write(nets: Nets, best: Scored, args: argparse.Namespace) -> None:
+    """Write the best net, and its module if that is asked for."""
+    from netdsl.search.written import written
+
+    file = Path(args.output)
+    text, made = written(nets, best.answers, file)
+    texts = {file: text}
+    if args.emit:
+        texts[file.with_suffix(".py")] = made.emit(args.emit)
+    try:
+        common.write_all(texts, nets.files)
+    except OSError as error:
+        misuse("E510", f"cannot write {file}: {reading.reason(error)}")
+    note(f"wrote {', '.join(map(str, texts))}: {made.name}, trial {best.number}")
 
 
 def _share(job: Job) -> None:

@@ -1,1 +1,1 @@
-"""Pictures of nets as SVG text: bars, a timeline, bubbles, and the graph with its blocks folded."""
+"""Pictures of nets as SVG text: bars, a timeline, bubbles, scores of a search, the graph folded."""

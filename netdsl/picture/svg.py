@@ -52,6 +52,8 @@ LOOKS = {
     "area": Look("fill:#2f6fb7;fill-opacity:.3;stroke:#2f6fb7", "fill:#6aa6e8;stroke:#6aa6e8"),
     "mark": _fill("#b4541a", "#f0955a"),
     "bubble": Look("fill:#2f6fb7;fill-opacity:.25;stroke:#2f6fb7", "fill:#6aa6e8;stroke:#6aa6e8"),
+    "ring": Look("fill:none;stroke:#2f6fb7;stroke-opacity:.45", "fill:none;stroke:#6aa6e8"),
+    "chosen": Look("fill:#b4541a;fill-opacity:.45;stroke:#b4541a", "fill:#f0955a;stroke:#f0955a"),
     "leader": Look("stroke:#57606a;fill:none;stroke-width:.7", "stroke:#a3adb8"),
     "edge": Look("stroke:#57606a;fill:none;stroke-width:1.2", "stroke:#a3adb8"),
     "tip": _fill("#57606a", "#a3adb8"),

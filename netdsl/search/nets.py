@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import islice
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -49,9 +50,6 @@ class Nets:
         self.columns = tuple(columns)
         explored = self.explored = Explored(Space(recipe))
         self.space, self.lattice, self.others = explored.space, explored.lattice, explored.others
-        if not self.space.decisions:
-            what = f"{self.space.name} leaves nothing open: it is one net, and no search space"
-            raise NetError([Diagnostic("E217", what, self.space.span, help="width = choose(8, 16)")])
         self.options: dict[str, int] = {}
         """By decision, how many options nets take."""
         for name, index in [one for row in self.lattice.edges for edge in row for one in edge.answers]:
@@ -82,6 +80,12 @@ class Nets:
         """What nets have to keep, as the spec has it."""
         budgets = [bound.budget for bound in self.explored.bounds] + [*self.others]
         return sorted({" ".join(one.span.text.split()) for one in budgets})
+
+    @property
+    def files(self) -> list[Path]:
+        """The files that the space was read from."""
+        decl = self.recipe.variant or self.recipe.net
+        return [one.path for one in decl.file.sources() if one.path is not None]
 
     # ---------------------------------------------------------------- one net
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from netdsl.cost.table import human
 from netdsl.diagnostics.render import printable
+from netdsl.picture.scores import Point, draw
+from netdsl.picture.svg import Svg
 from netdsl.search.nets import Nets
 from netdsl.search.study import Scored, Tally, best, front
 from netdsl.sheet import Look, Sheet
@@ -28,6 +30,25 @@ def render_text(nets: Nets, found: Sequence[Scored], counted: Tally, look: Look 
     notes = [f"best: trial {first.number}"]
     sheet = Sheet(["trial", "score", *nets.columns], rows, caption=caption, notes=notes)
     return f"{sheet.text(look)}\n{options}"
+
+
+def picture(nets: Nets, found: Sequence[Scored]) -> Svg:
+    """Return what was found as a picture: scores against the first cost, and the second as areas."""
+    chosen, shown = best(found), {net.number for net in front(found)}
+    points = [
+        Point(
+            f"trial {net.number}",
+            net.costs[0] if net.costs else 1,
+            net.costs[1] if len(net.costs) > 1 else 0,
+            net.score,
+            net.number in shown,
+            net.number == chosen.number,
+        )
+        for net in found
+    ]
+    words = {"macs": "MACs"}
+    names = [words.get(name, name) for name in nets.columns]
+    return draw(points, f"{nets.space.name}: {len(found)} nets", *(names or ["no cost"])[:2])
 
 
 def as_object(
