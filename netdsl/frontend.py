@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from netdsl.collector import no_collection
 from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.ir.graph import Graph
 from netdsl.ir.verify import GraphError
@@ -94,6 +95,7 @@ def find(source: object) -> FrontEnd:
     raise NetError([Diagnostic("E580", f"nothing lifts {what}", help=help)])
 
 
+@no_collection()
 def lift(source: Any, inputs: Inputs = None, **args: Any) -> Lifted:
     """Return a spec of a model that exists, proved to be that model.
 
