@@ -264,7 +264,8 @@ def test_budgets_are_bounds_where_they_are_sums(tmp_path: Path) -> None:
         ("net S:\n    input 3, 8x8\n    conv 3x3, 4\n", "leaves nothing open"),
         ("net S:\n    input 3, 8x8\n    conv 9x9, choose(4, 8), pad=0\n", "the kernel covers 9"),
         (
-            "net S:\n    input 3, 8x8\n    init bn weight=kaiming_normal(fan_in)\n    conv 3x3, choose(4, 8), norm=bn\n",
+            "net S:\n    input 3, 8x8\n    init bn weight=kaiming_normal(fan_in)\n"
+            "    conv 3x3, choose(4, 8), norm=bn\n",
             "needs a tensor",
         ),
         ("net S:\n    input 3, 8x8\n    require parms <= 4\n    conv 3x3, choose(4, 8)\n", "params"),

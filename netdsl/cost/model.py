@@ -37,11 +37,11 @@ COUNTERS = (
 UNREPEATED = {
     "onnx-tool": (
         "onnx-tool counts a file of ONNX and not a net: its totals depend on the exporter and on what that folds",
-        "they are too high: of 17 nets of the zoo by 0.1% (vgg16) to 56% (efficientnet_b0), and 122% for lenet, as biases, "
-        "pools and activations count as MACs; its params lack batch normalisations that the exporter folds",
+        "they are too high: of 17 nets of the zoo by 0.1% (vgg16) to 56% (efficientnet_b0), and 122% for lenet, as "
+        "biases, pools and activations count as MACs; its params lack batch normalisations that the exporter folds",
     ),
 }
-"""Counters whose numbers do not follow from the net: why, and what they get wrong. Measured in benchmarks/README.md."""
+"""Counters whose numbers do not follow from the net: why, and what they get wrong, as benchmarks/README.md has it."""
 
 
 class Term(Record):
