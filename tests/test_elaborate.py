@@ -576,6 +576,15 @@ def test_what_ends_a_chain_is_said(lines: str, at: str, why: str) -> None:
     assert (label.span.text, label.message.startswith(why)) == (at, True)
 
 
+def test_labels_of_a_loop_have_its_variable() -> None:
+    text = "net N:\n    input 8, 4x4\n    for j in range(2):\n        {} -> {} -> relu -> {}\n    head: gap"
+    steps = ["conv 3x3, 8", "bn", "conv 1x1, 8"]
+    errors, _ = run(text.format(*steps), {}, {})
+    helps = [error.help for error in errors]
+    assert helps == ["conv 3x3, 8 as conv{j}", "bn as bn{j}", "conv 1x1, 8 as conv2_{j}"]
+    assert api.loads(text.format(*helps)).outputs
+
+
 @pytest.mark.parametrize("backend", ["torch", "flax"])
 def test_what_is_no_chain_in_one_framework_is_none_in_another(backend: str) -> None:
     text = 'net N:\n    input 8, 4x4\n    tokens\n    a: ln{} -> attention 4{}\n    mean "n"'

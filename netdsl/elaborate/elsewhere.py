@@ -129,14 +129,26 @@ def said(word: str, text: str = "") -> str:
     What is a name here is none of theirs: `conv` is `conv`.
     """
     ours = [] if word in catalogue() else [op.name for op in ops(word)]
+    if not ours and word.startswith("self.") and idiom(word) is None:
+        return f"a layer is written where it runs: {word.rpartition('.')[2]}: conv 3x3, 64"
     if not ours:
         return ""
-    here = f": {one}" if text and (one := layer(text)) else ""
+    here = f": {one}" if text and (one := _joined(ours[0], text) or layer(text)) else ""
     if text and not here:  # what it is given means nothing here, or may mean something else
         op = catalogue()[ours[0]]
         example = _written(op, op_parameters(op), {}, [])
         here = f": {example}" if example == op.name else f", such as {example}"
     return f"{word} is called {' or '.join(ours)} here{here}"
+
+
+def _joined(name: str, text: str) -> str:
+    """Return the line for `cat([x, skip], dim=1)`, a call that is given values alone; "" for others."""
+    match = _CALL.fullmatch(text) if len(text) <= MAX_TEXT and catalogue()[name].arity[1] != 1 else None
+    args = split(match[2]) if match else []
+    values = split(args[0][1:-1]) if args and args[0][0] in "[(" else args
+    if len(values) < 2 or not all(map(_NAME.fullmatch, values)):
+        return ""
+    return f"from {', '.join('flow' if one in FLOWING else one for one in values)} -> {name}"
 
 
 def instead(word: str, text: str = "") -> str:

@@ -390,7 +390,14 @@ class Evaluator:
             arrows = span.text.replace(" - ", " -> ")
             return fail("E113", "`-` between layers", span, f"arrows: ... {arrows}")
         if isinstance(value, Data):
-            return fail("E210", message, span, "tensors are joined by lines: add: and one branch a line")
+            from netdsl.syntax.habits import JOINTS as BY_OPERATOR  # only errors need it
+
+            help = "tensors are joined by lines: add: and one branch a line"
+            if isinstance(node, tree.Binary) and node.operator in BY_OPERATOR:
+                sides = [source.text[one.start : one.end] for one in (node.left, node.right)]
+                if isinstance(node.left, tree.Name) and isinstance(node.right, tree.Name):
+                    help = f"values are joined by a joint: from {', '.join(sides)} -> {BY_OPERATOR[node.operator]}"
+            return fail("E210", message, span, help)
         return fail("E203", message, span, help)
 
     def _arithmetic(self, op: str, a: Any, b: Any, node: tree.Binary, source: Source) -> Any:

@@ -19,6 +19,7 @@ from netdsl.ir.types import DEFAULT_INIT, Init, Shape
 from netdsl.ops import Op, OpError
 from netdsl.ops.source import Input
 from netdsl.source import Span
+from netdsl.syntax import tree
 
 
 class Finisher:
@@ -140,9 +141,12 @@ class Finisher:
             if nameless and (end := self._break(scope)):
                 found += [(item, scope, end) for item in nameless]
         found = sorted(reversed(found), key=lambda one: self._item(one[0]).span.start)
-        shown: set[DraftScope] = set()
+        shown: set[DraftScope | tuple[DraftScope, Span]] = set()
         wrong = []
         for item, scope, end in found:
+            if (scope, self._item(item).span) in shown:  # the same step in another turn of a loop
+                continue
+            shown.add((scope, self._item(item).span))
             wrong.append(self._needs_label(item, scope, end, scope in shown))
             shown.add(scope)
         return wrong
@@ -190,7 +194,8 @@ class Finisher:
         written = re.match(r"[A-Za-z]\w*", one.span.text)  # a conv, where its norm has no label
         name = written[0].lower() if written and not isinstance(one, DraftScope) else what.lower()
         name = name if name.isidentifier() else "part"
-        own = next(f"{name}{i}" for i in count(1) if f"{name}{i}" not in scope.taken)
+        loop = _loop(one.span, scope)
+        own = next(label for label in _labels(name, loop) if label not in scope.taken)
         scope.taken[own] = one.span
         if one.span.text == "()":
             help = f"{own}:"
@@ -330,6 +335,20 @@ def follow(
     if len(flow) != 1 or reads != flow:
         return Label(one.span, "this reads something else than the step before makes")
     return results
+
+
+def _loop(span: Span, scope: DraftScope) -> str:
+    """Return the variable of the loop that a step is in, the innermost one; "" if it is in none."""
+    loops = [piece for line in scope.body for piece in tree.pieces(line) if isinstance(piece, tree.For)]
+    around = [loop for loop in loops if any(piece.start == span.start for piece in tree.pieces(loop))]
+    return around[-1].names[0].text if around else ""
+
+
+def _labels(name: str, loop: str) -> Iterator[str]:
+    """Yield labels for a layer, in a loop with its variable: conv1, conv2, or conv{i}, conv2_{i}."""
+    if loop:
+        yield f"{name}{{{loop}}}"
+    yield from (f"{name}{i}_{{{loop}}}" if loop else f"{name}{i}" for i in count(2 if loop else 1))
 
 
 def _is_line(span: Span) -> bool:

@@ -285,6 +285,8 @@ class Builder:
         """`op args as label`."""
         args = c[1] if len(c) > 1 and isinstance(c[1], tuple) else ()
         first = args[0] if args else None
+        while isinstance(first, tree.Binary) and not first.in_parentheses:
+            first = first.left  # B(8) * 3
         if isinstance(first, tree.Expr) and first.in_parentheses and first.start == c[0].end:
             raise Fault("E106", start, end, "")  # conv(64); who has the text says what is wrong
         return tree.Layer(start, end, c[0], args, c[-1] if len(c) > 2 else None)

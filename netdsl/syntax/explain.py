@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import pairwise, takewhile
 from keyword import iskeyword
@@ -61,6 +62,8 @@ _HAS_BODY = {
     "FORK",
     "CHOOSE",
 }
+_COPIES = re.compile(r"(\w+)\(([^()\n]*)\) ?\* ?(\w+)")
+"""A layer that is called and multiplied: `Block(64) * 3`."""
 _SUFFIX_REPEAT = ("x", "times")
 
 
@@ -115,10 +118,20 @@ def called(text: str, fault: Fault) -> Fault:
     """Return the error for a layer that is written like a call, from its text: `conv(3x3, 64)`."""
     layer = text[fault.start : fault.end]
     op, _, arguments = layer.partition("(")
-    inner = " ".join(arguments.rpartition(")")[0].split())
     shown = layer if "\n" not in layer else f"{op}(...)"
     what = f"`{shown}`: layers are written without parentheses"
-    return Fault("E106", fault.start, fault.end, what, f"{op} {inner}".strip())
+    copies = _COPIES.fullmatch(layer)
+    if copies is not None:
+        return Fault(
+            "E106",
+            fault.start,
+            fault.end,
+            what,
+            f"a repetition stands in front: {copies[3]} * {op} {copies[2]}",
+        )
+    inner, _, rest = arguments.rpartition(")")
+    help = f"{op} ({arguments}" if rest.strip() else f"{op} {' '.join(inner.split())}".strip()
+    return Fault("E106", fault.start, fault.end, what, help)
 
 
 def _indentation(place: Place) -> Fault | None:

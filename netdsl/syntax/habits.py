@@ -26,6 +26,9 @@ _SAMPLE = r"\((?:(?:1|[Nn]one), ?(?=\d+, ?\d+, ?\d+\)))?(\d+), ?(\d+), ?(\d+)\)"
 _PIXELS_FIRST = r"\((?:(?:1|[Nn]one), ?)?(\d{2,}), ?(\d{2,}), ?([134])\)"
 """Rows, columns and channels, as Keras has them."""
 
+_STEP = r"[A-Za-z]\w*(?: \w+(?:, ?[\dx/]+)*)?"
+"""A layer with a few numbers."""
+
 HABITS = (
     _habit(r"class (\w+)(\(.*\))?:", "a model is a net, a module of it a block", r"net \1:"),
     _habit(r"(?:model|module|network|architecture|layer) (\w+(?:\(.*\))?:)", "a model is a net", r"net \1"),
@@ -75,6 +78,7 @@ HABITS = (
     _habit(r"when (.*\S) ?:(.*)", "what lines depend on is an if", r"if \1:\2"),
     _habit(r"unless (.*\S) ?:(.*)", "what lines depend on is an if", r"if not (\1):\2"),
     _habit(r"(\w+) = (\w+): ?([^:>|]+)", "`as` names a layer in a line", r"\1 = from flow -> \3 as \2"),
+    _habit(rf"(\w+: )\[({_STEP}(?:, ?{_STEP})+)\]", "layers in a row are a chain", r"\1{chain:\2}"),
     _habit(r"default ?: ?(.*)", "no `:` follows the word", r"default \1"),
     _habit(r"from ([^>]+) -> (\w+): ?(.+)", "a label begins its line", r"\2: from \1 -> \3"),
     _habit(r"(.*\b)?from \((\w+(?:, ?\w+)+)\)(.*)", "values have commas between them alone", r"\1from \2\3"),
@@ -153,7 +157,8 @@ def habit(line: str) -> str:
 
 
 def _filled(match: re.Match[str], line: str) -> str:
-    r"""Return a line with what was found in it: `{\2}` is the joint of an operator, `{types:\2}` names alone."""
+    r"""Return a line with what was found in it: `{\2}` as a joint, `{types:\2}` as names, `{chain:\2}` as steps."""
     line = re.sub(r"\{\\(\d)\}", lambda m: JOINTS[match[int(m[1])]], line)
     line = re.sub(r"\{types:\\(\d)\}", lambda m: re.sub(r":[^,]*", "", match[int(m[1])]), line)
+    line = re.sub(r"\{chain:\\(\d)\}", lambda m: re.sub(r", ?(?=[A-Za-z])", " -> ", match[int(m[1])]), line)
     return re.sub(r"\\(\d)", lambda m: match[int(m[1])] or "", line)
