@@ -893,6 +893,7 @@ def test_stages_where_maps_get_smaller() -> None:
         "first: conv 3x3, 8, /2\n        second: conv 3x3, 8, /2\n        third: conv 3x3, 8, /2",
         "(conv 3x3, 8, /2) -> (conv 3x3, 8, /2) -> (conv 3x3, 8, /2)",
         "conv 3x3, 8 -> B 8 -> B 16 -> upsample 2",
+        "B 8, 2 -> B 16, 2 -> B 24, 2 -> B 32, 2",
     ],
 )
 def test_rows_without_stages(row: str) -> None:
