@@ -15,8 +15,8 @@ LEAST = 3
 def staged(graph: Graph, shapes: Mapping[str, tuple[Shape, ...]]) -> None:
     """Give each container of the net that is a chain, called by positions, stages where its map gets smaller.
 
-    What has weights begins a stage then, and what has none, such as a pool, ends the one that it is in. A row in which
-    most stages would be one layer or block has them already.
+    What has weights begins a stage then, and what has none, such as a pool, ends the one that it is in. A row in
+    which most stages would be one layer or block has them already.
     """
     for scope in _containers(graph.tree):
         begins = _begins(graph, scope, shapes)
