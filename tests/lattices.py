@@ -57,3 +57,23 @@ def product(
             costs = [tuple(rng.randint(0, top) for _ in range(columns)) for _ in range(options)]
         edges.append(tuple(Edge(((f"stage{stage}", i),), cost, stage + 1) for i, cost in enumerate(costs)))
     return Lattice(tuple(f"column{i}" for i in range(columns)), (*edges, ()))
+
+
+def depths(rng: Random, stages: int, most: int, options: int) -> Lattice:
+    """Return a lattice whose stages decide first how many blocks they have, then each block; two columns."""
+    edges: list[list[Edge]] = [[]]
+    begin = 0
+    for stage in range(stages):
+        blocks = [[(rng.randint(0, 99), rng.randint(0, 99)) for _ in range(options)] for _ in range(most)]
+        after = begin + 1 + most * (most + 1) // 2
+        edges += [[] for _ in range(after - begin)]
+        vertex = begin
+        for depth in range(1, most + 1):
+            edges[begin].append(Edge(((f"depth{stage}", depth),), (depth, 0), vertex + 1))
+            for block in range(depth):
+                vertex += 1
+                end = after if block == depth - 1 else vertex + 1
+                for i, costs in enumerate(blocks[block]):
+                    edges[vertex].append(Edge(((f"block{stage}.{block}", i),), costs, end))
+        begin = after
+    return Lattice(("column0", "column1"), tuple(map(tuple, edges)))

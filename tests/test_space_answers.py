@@ -7,7 +7,7 @@ from itertools import accumulate, islice
 from random import Random
 
 import pytest
-from lattices import Path, paths, product, random_lattice
+from lattices import Path, depths, paths, product, random_lattice
 
 from netdsl.space import draws as drawing
 from netdsl.space.counts import Bracket, count, size
@@ -15,7 +15,7 @@ from netdsl.space.draws import draws
 from netdsl.space.fronts import Goal, front
 from netdsl.space.lattice import Edge, Lattice
 from netdsl.space.ranges import options, ranges
-from netdsl.space.reduced import NoNet
+from netdsl.space.reduced import NoNet, merge
 
 SEEDS = range(200)
 
@@ -52,6 +52,21 @@ def test_counts_equal_counting(seed: int) -> None:
             for cells in (0, 300, 100_000):
                 bracket = count(lattice, most, least, sums=sums, cells=cells)
                 assert bracket.least <= number <= bracket.most
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_merged_lattices_have_as_many_nets_of_each_cost(seed: int) -> None:
+    rng = Random(seed)
+    lattice = random_lattice(rng) if seed % 2 else depths(rng, rng.randint(1, 2), 3, 3)
+    columns = rng.sample(range(len(lattice.columns)), rng.randint(1, len(lattice.columns)))
+    merged = merge(lattice, columns)
+    assert merged.columns == tuple(lattice.columns[c] for c in columns)
+    costs = Counter(tuple(net.costs[c] for c in columns) for net in paths(lattice))
+    assert Counter(net.costs for net in paths(merged)) == costs
+    if not seed % 2:
+        # a stage has 3 + 3 (1 + 2 + 3) edges; then each of its blocks is there once, with a way on and one out
+        stages = sum(map(len, lattice.edges)) // 21
+        assert sum(map(len, merged.edges)) <= stages * (1 + 3 * (2 + 2 + 1)) + 1
 
 
 def test_brackets_are_tighter_with_more_effort() -> None:
@@ -124,7 +139,7 @@ def test_a_space_too_large_to_enumerate() -> None:
         exact = count(small, most)
         assert exact == Bracket(number, number) or len(columns) == 2
         assert exact.least <= number <= exact.most
-        bracket = count(large, {c: limit * 46_000 + 45_999 for c in columns})
+        bracket = count(large, {c: limit * 46_000 + 45_999 for c in columns}, cells=50_000_000)
         assert bracket.least <= number <= bracket.most
         assert bracket.most <= bracket.least * (1.05 if len(columns) == 1 else 2.5)
 

@@ -20,9 +20,9 @@ from itertools import accumulate
 from netdsl.record import Record
 from netdsl.space.grids import Grid, Part, Table
 from netdsl.space.lattice import Lattice
-from netdsl.space.reduced import NO_BOUNDS, Field, NoNet, Reduced, bounds, reduce
+from netdsl.space.reduced import NO_BOUNDS, Field, NoNet, Reduced, bounds, merge, reduce
 
-SUMS = 400_000
+SUMS = 800_000
 """So many additions to tables of sums are made before a grid is used: up to 1 s."""
 CELLS = 300_000_000
 """So many cells are added up on grids: about 2 s."""
@@ -72,6 +72,9 @@ def count(
         sums: How many additions to tables of sums may be made before a grid is used.
         cells: About how many cells may be added up on grids.
     """
+    columns = sorted({*most, *least})
+    most, least = ({columns.index(c): limit for c, limit in side.items()} for side in (most, least))
+    lattice = merge(lattice, columns)
     try:
         reduced = reduce(lattice, bounds(most, least))
     except NoNet:

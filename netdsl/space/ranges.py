@@ -10,7 +10,7 @@ from netdsl.space.counts import Bracket, meet
 from netdsl.space.grids import Table
 from netdsl.space.labels import LABELS, labels
 from netdsl.space.lattice import Lattice
-from netdsl.space.reduced import NO_BOUNDS, NoNet, Reduced, Sum, bounds, column, reduce
+from netdsl.space.reduced import NO_BOUNDS, NoNet, Reduced, Sum, bounds, column, merge, reduce
 
 
 class Range(Record):
@@ -40,6 +40,7 @@ def ranges(
     Raises:
         NoNet: If no net is within the bounds.
     """
+    lattice = merge(lattice, range(len(lattice.columns)))
     return tuple(
         Range(
             _extreme(lattice, c, True, most, least, effort), _extreme(lattice, c, False, most, least, effort)

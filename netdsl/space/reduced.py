@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from operator import sub
 from typing import NamedTuple
 
 from netdsl.record import Record
@@ -104,6 +105,36 @@ class Reduced(Record):
             for step in steps:
                 back[step.end].append((step.cost, vertex))
         return back
+
+
+def merge(lattice: Lattice, columns: Sequence[int]) -> Lattice:
+    """Return a smaller lattice with as many nets of each cost in some columns, but without what they decide.
+
+    Vertices are one if the same costs lead to them from the same vertices, but for a sum that all ways share, which
+    is then paid behind them. So a depth that is decided first is as if it were decided where blocks are left out.
+    """
+    known: dict[tuple[tuple[int, tuple[int, ...]], ...], int] = {}
+    edges: list[list[Edge]] = []
+    ways: list[list[tuple[int, tuple[int, ...]]]] = [[] for _ in lattice.edges]
+    ways[0] = [(-1, (0,) * len(columns))]
+    vertex, shared = 0, ways[0][0][1]
+    for arriving, leaving in zip(ways, lattice.edges, strict=True):
+        if not arriving:
+            continue
+        shared = tuple(map(min, zip(*(sums for _, sums in arriving), strict=True)))
+        sources = [(v, tuple(map(sub, sums, shared))) for v, sums in arriving]
+        vertex = known.setdefault(tuple(sorted(sources)), len(edges))
+        if vertex == len(edges):
+            edges.append([])
+            for before, sums in sources:
+                if before >= 0:
+                    edges[before].append(Edge((), sums, vertex))
+        for edge in leaving:
+            ways[edge.end].append(
+                (vertex, tuple(s + edge.costs[c] for s, c in zip(shared, columns, strict=True)))
+            )
+    edges[vertex].append(Edge((), shared, len(edges)))
+    return Lattice(tuple(lattice.columns[c] for c in columns), (*map(tuple, edges), ()))
 
 
 def reduce(lattice: Lattice, sums: Sequence[Sum], *, keep: int = 0) -> Reduced:
