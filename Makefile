@@ -82,7 +82,7 @@ docs: $(VENV)/test.stamp
 	mv docs/claims.md.new docs/claims.md
 
 bench: $(VENV)/bench.stamp
-	set -e; for script in $(filter-out benchmarks/reference.py benchmarks/peers.py benchmarks/lift.py benchmarks/lift_onnx.py,$(wildcard benchmarks/*.py)); do $(BIN)/python $$script; done
+	set -e; for script in $(filter-out benchmarks/reference.py benchmarks/search.py benchmarks/peers.py benchmarks/lift.py benchmarks/lift_onnx.py,$(wildcard benchmarks/*.py)); do $(BIN)/python $$script; done
 
 wheel: $(VENV)/test.stamp
 	$(BIN)/python -m build

@@ -1,6 +1,7 @@
 """`netdsl search`: samplers, budgets, resuming, workers that are lost, what is refused."""
 
 import json
+import math
 import os
 import random
 import signal
@@ -17,11 +18,13 @@ import jsonschema
 import numpy as np
 import optuna
 import pytest
+import torch
 from optuna._hypervolume import compute_hypervolume
+from scipy.stats import spearmanr
 
 import netdsl
 from netdsl import api, cli
-from netdsl.search import samplers, storage
+from netdsl.search import proxies, samplers, storage
 from netdsl.search import study as studies
 from netdsl.search.nets import Nets
 from netdsl.search.objective import Objective
@@ -302,6 +305,34 @@ def test_json_is_as_its_schema_says(capsys: Captured) -> None:
     jsonschema.validate(found(capsys, trials=3), schema)
 
 
+def test_proxies_stand_beside_costs(capsys: Captured) -> None:
+    value = found(capsys, "--proxy", "grad_norm,synflow", trials=8)
+    schema = json.loads((Path(netdsl.__file__).parents[1] / "docs" / "schema" / "search.json").read_text())
+    jsonschema.validate(value, schema)
+    assert value["ranks"].keys() == {"nets", "macs", "params", "grad_norm", "synflow"}
+    scores = [one["score"] for one in value["history"]]
+    for name in ("macs", "params"):
+        costs = [one["costs"][name] for one in value["history"]]
+        assert value["ranks"][name] == pytest.approx(spearmanr(costs, scores).statistic)
+    for name in ("grad_norm", "synflow"):
+        numbers = [one["proxies"][name] for one in value["history"]]
+        assert len(set(numbers)) == len(numbers)
+        assert value["ranks"][name] == pytest.approx(spearmanr(numbers, scores).statistic)
+    assert search("--proxy", "synflow", trials=2) == 0
+    assert "rank correlation with the score over 2 nets: macs " in capsys.readouterr().out
+    assert search("--proxy", "sinflow", trials=2) == 2
+    assert "did you mean `synflow`?" in capsys.readouterr().err
+
+
+def test_synflow_of_a_net_that_is_worked_out_by_hand() -> None:
+    # two linear layers: the sum over the weights of each is the output, without biases
+    net = netdsl.loads("net N:\n    input 3\n    a: fc 4, bias=false\n    b: fc 2, bias=false\n")
+    torch.manual_seed(0)
+    model = net.build("torch")
+    product = float((model.b.weight.abs().double() @ model.a.weight.abs().double()).sum())
+    assert proxies.synflow(net) == pytest.approx(math.log10(2 * product))
+
+
 def test_best_net_is_written_as_a_spec_that_compiles_alone(capsys: Captured, folder: Path) -> None:
     value = found(capsys, "-o", "best.net", "--emit", "torch", "--plot", "front.svg", trials=8)
     best = value["best"]
@@ -539,6 +570,19 @@ def test_two_workers_share_a_study(url: str, capsys: Captured) -> None:
     where = storage.opened(url, print)
     trials = optuna.load_study(storage=where, study_name="Small").get_trials()
     assert len({one.user_attrs["worker"] for one in trials if one.state.name == "COMPLETE"}) == 2
+
+
+def test_a_worker_that_is_killed_beside_others() -> None:
+    lost = started(
+        "--storage", "sqlite:///x.db", "--workers", "2", "--grace", "4", trials=5, objective="hangs_once"
+    )
+    process = int(wait_for(lambda: Path("hung").exists() and Path("hung").read_text()))
+    assert process != lost.pid
+    os.kill(process, signal.SIGKILL)
+    out, err = lost.communicate(timeout=120)
+    assert lost.returncode == 0, err
+    assert json.loads(out)["trials"] == {"scored": 5, "failed": 0}
+    assert f"worker {process} was ended by signal 9" in err
 
 
 @pytest.mark.parametrize("url", ["sqlite:///x.db", "journal:///x.journal"])

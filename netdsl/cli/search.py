@@ -55,6 +55,8 @@ def add(sub: argparse.ArgumentParser) -> None:
     )
     help = "with -o: write its module beside it, for a backend such as torch"
     sub.add_argument("--emit", metavar="BACKEND", help=help)
+    help = "print how well numbers of the untrained nets rank them, beside their costs: grad_norm, synflow"
+    sub.add_argument("--proxy", metavar="NAME,...", help=help)
     help = (
         "draw scores against the first cost, areas being the second, and the best net: a name in .svg or .png"
     )
@@ -99,12 +101,14 @@ class Job:
 
     def work(self, nets: Nets, study: Any, where: Any) -> None:
         """Score nets until there are enough."""
-        from netdsl.search import objective
+        from netdsl.search import objective, proxies
         from netdsl.search.study import Worker
 
         args = self.args
         score = objective.find(args.objective)
-        Worker(study, where, nets, score, args.sampler, args.seed, note, args.grace).work(args.trials)
+        asked = proxies.find(args.proxy.split(",")) if args.proxy else {}
+        worker = Worker(study, where, nets, score, args.sampler, args.seed, note, args.grace, asked)
+        worker.work(args.trials)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -126,10 +130,12 @@ def run(args: argparse.Namespace) -> int:
     if args.workers > 1 and args.storage is None:
         misuse("E587", "several workers share a study by a storage", "--storage sqlite:///study.db")
     study, where = job.study(nets)
+    status = 0
     if args.workers == 1:
         job.work(nets, study, where)
-    else:
-        _share(job)
+    elif not _share(job) and tally(study.get_trials(deepcopy=False)).ended < args.trials:
+        note("the study goes on where it is with the same line")
+        status = 1
     found = scored(nets, study)
     counted = tally(study.get_trials(deepcopy=False))
     if not found:
@@ -143,7 +149,7 @@ def run(args: argparse.Namespace) -> int:
     if args.plot:
         picture = report.picture(nets, found)
         write_picture(args.plot, suffix, {".svg": lambda: str(picture)}, [nets.network(best(found).answers)])
-    return 0
+    return status
 
 
 def _check_outputs(args: argparse.Namespace) -> str:
@@ -183,8 +189,8 @@ def _write(nets: Nets, best: Scored, args: argparse.Namespace) -> None:
     note(f"wrote {', '.join(map(str, texts))}: {made.name}, trial {best.number}")
 
 
-def _share(job: Job) -> None:
-    """Have several processes work on the study, and wait for them."""
+def _share(job: Job) -> bool:
+    """Have several processes work on the study, and wait for them; return whether all of them came to an end."""
     from multiprocessing import get_context
 
     from netdsl.search import objective
@@ -200,6 +206,7 @@ def _share(job: Job) -> None:
         if worker.exitcode:
             signal = f"was ended by signal {-worker.exitcode}" if worker.exitcode < 0 else "has failed"
             note(f"worker {worker.pid} {signal}")
+    return not any(worker.exitcode for worker in workers)
 
 
 def _worker(job: Job) -> None:

@@ -11,6 +11,7 @@ from netdsl.diagnostics.render import printable
 from netdsl.picture.scores import Point, draw
 from netdsl.picture.svg import Svg
 from netdsl.search.nets import Nets
+from netdsl.search.proxies import rank_correlation
 from netdsl.search.study import Scored, Tally, best, front
 from netdsl.sheet import Look, Sheet
 
@@ -28,8 +29,24 @@ def render_text(nets: Nets, found: Sequence[Scored], counted: Tally, look: Look 
     first = best(found)
     options = " ".join(f"--set {quote(f'{k}={v}')}" for k, v in nets.texts(first.answers).items())
     notes = [f"best: trial {first.number}"]
+    ranked, of = ranks(nets, found)
+    if ranked:
+        said = ", ".join(f"{name} {rank:+.2f}" for name, rank in ranked.items())
+        notes.append(f"rank correlation with the score over {of} nets: {said}")
     sheet = Sheet(["trial", "score", *nets.columns], rows, caption=caption, notes=notes)
     return f"{sheet.text(look)}\n{options}"
+
+
+def ranks(nets: Nets, found: Sequence[Scored]) -> tuple[dict[str, float], int]:
+    """Return Spearman's rank correlations with the score, costs first, and of how many nets; none without proxies."""
+    measured = [net for net in found if net.proxies]
+    if not measured:
+        return {}, 0
+    scores = [net.score for net in measured]
+    numbers = {name: [float(net.costs[i]) for net in measured] for i, name in enumerate(nets.columns)}
+    for name in measured[0].proxies:
+        numbers[name] = [net.proxies.get(name, 0.0) for net in measured]
+    return {name: rank_correlation(values, scores) for name, values in numbers.items()}, len(measured)
 
 
 def picture(nets: Nets, found: Sequence[Scored]) -> Svg:
@@ -63,8 +80,10 @@ def as_object(
             "costs": dict(zip(nets.columns, net.costs, strict=True)),
             "seconds": net.seconds,
             "decisions": nets.texts(net.answers),
+            **({"proxies": dict(net.proxies)} if net.proxies else {}),
         }
 
+    ranked, of = ranks(nets, found)
     return {
         "version": VERSION,
         "net": nets.recipe.net.name,
@@ -74,4 +93,5 @@ def as_object(
         "best": said(best(found)),
         "front": [said(net) for net in front(found)],
         "history": [said(net) for net in found],
+        **({"ranks": {"nets": of, **ranked}} if ranked else {}),
     }

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.against import said
 from netdsl.cost.table import human
 from netdsl.diagnostics import Diagnostic, NetError
+from netdsl.network import Network
 from netdsl.search import storage
 from netdsl.search.meaning import changed, meaning
 from netdsl.search.nets import Answers, Nets
@@ -38,6 +39,8 @@ class Scored(NamedTuple):
     costs: tuple[int, ...]
     score: float
     seconds: float
+    proxies: Mapping[str, float] = {}
+    """By name, of those that were asked for when it was scored."""
 
 
 class Tally(NamedTuple):
@@ -139,14 +142,16 @@ class Worker:
         seed: int,
         note: Callable[[str], None],
         grace: int = storage.GRACE,
+        proxies: Mapping[str, Callable[[Network], float]] = {},
     ) -> None:
-        """Begin nothing yet; `where` is the study's storage."""
+        """Begin nothing yet; `where` is the study's storage. Proxies are measured before a net is scored."""
         self.study = study
         self.where = where
         self.nets = nets
         self.objective = objective
         self.note = note
         self.grace = grace
+        self.proxies = proxies
         self.name = named()
         self.exhausted = False
         self.seen: dict[tuple[int, str], float] = {}
@@ -215,6 +220,8 @@ class Worker:
         if any(key(one.params) == same and counts(one) for one in self.before(trial)):
             raise Passed("another trial has the same net")
         net = self.nets.network(answers)
+        if self.proxies:
+            trial.set_user_attr("proxies", {name: proxy(net) for name, proxy in self.proxies.items()})
         begin = time.monotonic()
         score = self.objective(net)
         trial.set_user_attr("seconds", round(time.monotonic() - begin, 3))
@@ -326,6 +333,7 @@ def scored(nets: Nets, study: Study) -> list[Scored]:
             nets.costs(one.params),
             one.values[-1],
             float(one.user_attrs.get("seconds", 0)),
+            one.user_attrs.get("proxies", {}),
         )
         for one in study.get_trials(deepcopy=False)
         if one.state.name == "COMPLETE"
