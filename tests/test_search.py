@@ -627,6 +627,77 @@ def test_a_net_that_kills_its_workers_is_given_up() -> None:
         study.ask()
 
 
+class OperationalError(Exception):
+    """What a driver raises while its database is away."""
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_storage_that_is_away_now_and_then(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    chance = random.Random(seed)
+
+    class Flaky(optuna.storages.InMemoryStorage):
+        away = False
+
+        def ask(self) -> None:
+            if self.away and chance.random() < 0.05:
+                raise OperationalError("server closed the connection")
+
+        def set_trial_user_attr(self, *args: Any) -> None:
+            self.ask()
+            super().set_trial_user_attr(*args)
+
+        def set_trial_param(self, *args: Any) -> None:
+            self.ask()
+            super().set_trial_param(*args)
+
+        def set_trial_state_values(self, *args: Any, **named: Any) -> bool:
+            self.ask()
+            return super().set_trial_state_values(*args, **named)
+
+        def create_new_trial(self, *args: Any, **named: Any) -> int:
+            self.ask()
+            return super().create_new_trial(*args, **named)
+
+        def get_all_trials(self, *args: Any, **named: Any) -> Any:
+            self.ask()
+            return super().get_all_trials(*args, **named)
+
+    monkeypatch.setattr(studies, "PAUSE", 0.001)
+    space, where, said = nets(), Flaky(), list[str]()
+    study = studies.opened(space, "o", where, "s")
+    where.away = True
+    objective = Objective("o", lambda net: float(net.cost().macs))
+    studies.Worker(study, where, space, objective, "uniform", seed, said.append, grace=0).work(12)
+    where.away = False
+    assert "the storage does not answer; asking again" in said
+    found = studies.scored(space, study)
+    assert len(found) == 12
+    assert len({frozenset(one.answers.items()) for one in found}) == 12
+    now = studies.tally(study.get_trials())
+    assert (now.complete, now.failed, now.waiting, now.lost) == (12, 0, 0, 0)
+
+
+def test_heartbeats_show_who_is_lost() -> None:
+    space = nets()
+    where = storage.opened("sqlite:///x.db", print, 4)
+    study = studies.opened(space, "o", where, "s")
+    with pytest.warns(UserWarning, match="Heartbeat"):
+        lost = study.ask()  # by a worker on another machine
+    lost.set_user_attr("worker", "elsewhere:1:2:3")
+    answers = space.draw(random.Random(0))
+    for name, index in answers.items():
+        lost.suggest_categorical(name, range(space.options[name]))
+        assert index < space.options[name]
+    where.record_heartbeat(lost._trial_id)  # type: ignore[attr-defined]
+    begin = time.monotonic()
+    objective = Objective("o", lambda net: float(net.cost().macs))
+    studies.Worker(study, where, space, objective, "uniform", 0, print, 4).work(3)
+    assert 3 < time.monotonic() - begin < 60
+    found = studies.scored(space, study)
+    assert len(found) == 3
+    assert lost.params in [one.answers for one in found]
+
+
 def test_a_journal_says_what_it_waits_for(folder: Path) -> None:
     os.symlink("x.journal", "x.journal.lock")
     Path("x.journal").touch()
