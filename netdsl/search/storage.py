@@ -23,8 +23,6 @@ GRACE = 60
 """Seconds without a sign of life after which another worker takes over a trial."""
 RETRIES = 3
 """How often a trial is begun again whose worker was lost."""
-OUTAGE = 600.0
-"""Seconds for which a database that does not answer is asked again."""
 PATIENCE = 2.0
 """Seconds of waiting for the lock of a journal before it is said."""
 JOURNAL = "journal:///"
@@ -78,12 +76,6 @@ def refused(where: str, error: BaseException) -> NoReturn:
     raise NetError([Diagnostic("E587", f"cannot use {where}: {said(reason)}")]) from None
 
 
-def silent(error: BaseException | None) -> bool:
-    """Tell whether an error says that a database does not answer, as while it is started again."""
-    kinds = {kind.__name__ for kind in type(error).__mro__}
-    return bool(kinds & {"StorageInternalError", "OperationalError", "InterfaceError"})
-
-
 def shown(url: str) -> str:
     """Return a URL without its password."""
     head, at, rest = url.rpartition("@")
@@ -100,19 +92,8 @@ def _database(url: str, scheme: str, grace: int) -> BaseStorage:
         engine: dict[str, Any] = {"pool_pre_ping": True}  # a server that was restarted is met again
     else:
         engine = {"connect_args": {"timeout": 60}}
-
-    class Database(RDBStorage):
-        """A database whose silence does not end what shows a worker's signs of life."""
-
-        def record_heartbeat(self, trial_id: int) -> None:
-            try:
-                super().record_heartbeat(trial_id)
-            except Exception as error:
-                if not silent(error):
-                    raise
-
     with quiet():
-        return Database(
+        return RDBStorage(
             url,
             engine_kwargs=engine,
             heartbeat_interval=max(1, grace // 4),

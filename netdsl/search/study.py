@@ -6,7 +6,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.against import said
 from netdsl.cost.table import human
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from optuna.study import Study
     from optuna.trial import FrozenTrial, Trial
 
-T = TypeVar("T")
 PAUSE = 0.5
 """Seconds between looks at what others do."""
 
@@ -154,63 +153,35 @@ class Worker:
         self.grace = grace
         self.proxies = proxies
         self.name = named()
-        self.exhausted = self.waiting = False
+        self.exhausted = False
         self.seen: dict[tuple[int, str], float] = {}
         """Since when trials are watched that nobody seems to work on."""
         study.sampler = sampler(kind, nets, seed)
 
     def work(self, goal: int) -> None:
-        """Run trials until that many of the study have a result, whoever has run them.
-
-        Raises:
-            NetError: The storage has not answered for `storage.OUTAGE` seconds.
-        """
-        from optuna.exceptions import UpdateFinishedTrialError
-
+        """Run trials until that many of the study have a result, whoever has run them."""
+        told = False
         while True:
-            try:
-                if self.patient(lambda: self.turn(goal)):
-                    return
-            except UpdateFinishedTrialError:  # it was silent for too long
-                self.note("another worker has taken over the trial")
-
-    def turn(self, goal: int) -> bool:
-        """Run a trial, or wait a little for those of others; return whether there is nothing left to do."""
-        self.gather()
-        now = tally(self.study.get_trials(deepcopy=False))
-        busy = now.running + now.waiting + now.lost
-        if now.ended >= goal or (self.exhausted and not busy):
-            return True
-        if (now.all >= goal or self.exhausted) and not now.waiting:
-            if not self.waiting:
-                self.note(f"waiting for {busy} trials of other workers")
-            self.waiting = True
-            time.sleep(PAUSE)
-            return False
-        self.waiting = False
-        with storage.quiet():
-            self.study.optimize(
-                lambda trial: self.run(trial, goal), n_trials=1, catch=(Exception,), callbacks=[self.report]
-            )
-        return False
-
-    def patient(self, do: Callable[[], T]) -> T:
-        """Return what a function of the storage returns, which is called again while the storage does not answer."""
-        begin = 0.0
-        while True:
-            try:
-                return do()
-            except Exception as error:
-                # where a result cannot be told, Optuna's own error follows on the storage's
-                if not storage.silent(error) and not storage.silent(error.__context__):
-                    raise
-                now = time.monotonic()
-                if not begin:
-                    self.note("the storage does not answer; asking again")
-                    begin = now
-                if now - begin > storage.OUTAGE:
-                    storage.refused("the storage", error)
+            self.gather()
+            trials = self.study.get_trials(deepcopy=False)
+            now = tally(trials)
+            busy = now.running + now.waiting + now.lost
+            if now.ended >= goal or (self.exhausted and not busy):
+                return
+            if (now.all >= goal or self.exhausted) and not now.waiting:
+                if not told:
+                    self.note(f"waiting for {busy} trials of other workers")
+                    told = True
                 time.sleep(PAUSE)
+                continue
+            told = False
+            with storage.quiet():
+                self.study.optimize(
+                    lambda trial: self.run(trial, goal),
+                    n_trials=1,
+                    catch=(Exception,),
+                    callbacks=[self.report],
+                )
 
     # ---------------------------------------------------------------- one trial
 
@@ -232,8 +203,6 @@ class Worker:
             trial.set_user_attr("error", error.diagnostics[0].message)
             raise
         except (Exception, SystemExit) as error:
-            if storage.silent(error):
-                raise  # which is not about the net: the trial is lost, and run again
             trial.set_user_attr("error", said(error))
             raise RuntimeError(said(error)) from error
 
@@ -255,8 +224,7 @@ class Worker:
             trial.set_user_attr("proxies", {name: proxy(net) for name, proxy in self.proxies.items()})
         begin = time.monotonic()
         score = self.objective(net)
-        seconds = round(time.monotonic() - begin, 3)
-        self.patient(lambda: trial.set_user_attr("seconds", seconds))  # or the score would be lost
+        trial.set_user_attr("seconds", round(time.monotonic() - begin, 3))
         return (*self.nets.costs(answers), score)
 
     def before(self, trial: Trial) -> list[FrozenTrial]:
@@ -265,7 +233,7 @@ class Worker:
 
     def report(self, study: Study, trial: FrozenTrial) -> None:
         """Say what came of a trial."""
-        if trial.state.name == "COMPLETE" or "error" in trial.user_attrs:
+        if "passed" not in trial.user_attrs:
             ended = tally(study.get_trials(deepcopy=False)).ended
             self.note(f"{ended}: {described(self.nets, trial)}")
 
@@ -283,8 +251,7 @@ class Worker:
         for one in trials:
             kind, worker = kinds[one.number], one.user_attrs.get("worker", "")
             if kind == "running" and (
-                worker == self.name  # the storage did not take what came of it
-                or (not beats and gone(worker))
+                (not beats and gone(worker))
                 or (not worker and self.watched(one))  # before its first sign of life
             ):
                 self.end(one)
