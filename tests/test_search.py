@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -532,6 +533,39 @@ def test_a_study_that_somebody_else_made_is_refused(capsys: Captured) -> None:
     study.optimize(lambda trial: (trial.suggest_float("x", 0, 1),) * 3, n_trials=1)
     assert search("--storage", "sqlite:///x.db") == 2
     assert "was not made by `netdsl search`" in capsys.readouterr().err
+
+
+def test_a_study_without_a_meaning_is_taken_if_it_is_empty_and_has_the_goals(
+    monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    monkeypatch.setattr(studies, "MOMENT", 0.2)
+    optuna.create_study(storage="sqlite:///x.db", study_name="Small", direction="minimize")
+    assert search("--storage", "sqlite:///x.db") == 2
+    assert "was not made by `netdsl search`" in capsys.readouterr().err
+    goals = ["minimize", "minimize", "maximize"]
+    optuna.create_study(storage="sqlite:///y.db", study_name="Small", directions=goals)
+    assert search("--storage", "sqlite:///y.db", trials=2) == 0
+
+
+def test_a_study_whose_maker_has_not_said_its_meaning_yet(capsys: Captured) -> None:
+    space = nets()
+    where = storage.opened("sqlite:///x.db", print)
+    goals = ["minimize", "minimize", "maximize"]
+    study = optuna.create_study(storage=where, study_name="Small", directions=goals)
+    said = {**studies.meaning(space, "objectives:score"), "objective": "another"}
+    timer = threading.Timer(0.5, lambda: study.set_user_attr("netdsl", said))
+    timer.start()
+    assert search("--storage", "sqlite:///x.db") == 2
+    assert "the objective was another" in capsys.readouterr().err
+    timer.join()
+
+
+@pytest.mark.parametrize("text", ["a note", '{"op', '{"op_code":1}\nfor later'])
+def test_a_file_that_is_no_journal_is_left_as_it_is(text: str) -> None:
+    Path("note").write_text(text)
+    storage.mended("note")
+    kept = "" if text == '{"op' else text
+    assert Path("note").read_text() == kept
 
 
 # ---------------------------------------------------------------- several workers

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,8 @@ from netdsl.cli.pictures import check_output, write_picture
 from netdsl.diagnostics import NetError
 
 if TYPE_CHECKING:
+    from multiprocessing.process import BaseProcess
+
     from netdsl.elaborate.build import Recipe
     from netdsl.search.nets import Nets
     from netdsl.search.study import Scored
@@ -26,6 +30,8 @@ EXAMPLES = (
 )
 SAMPLERS = ("surrogate", "tpe", "nsga", "uniform")
 GRACE = 60
+LAST = 5
+"""Seconds for workers that were interrupted."""
 
 
 def add(sub: argparse.ArgumentParser) -> None:
@@ -91,13 +97,17 @@ class Job:
         front = [name.strip() for name in self.args.front.split(",")]
         return Nets(self.recipe(), [name for name in dict.fromkeys(front) if name != "score"])
 
-    def study(self, nets: Nets) -> tuple[Any, Any]:
-        """Return the study, and its storage."""
-        from netdsl.search import storage, study
+    @contextmanager
+    def study(self, nets: Nets) -> Iterator[tuple[Any, Any]]:
+        """Give the study, and its storage."""
+        from netdsl.search import database, storage, study
 
         where = storage.opened(self.args.storage, note, self.args.grace)
-        name = self.args.study or nets.recipe.net.name
-        return study.opened(nets, self.args.objective, where, name, self.args.storage or ""), where
+        try:
+            name = self.args.study or nets.recipe.net.name
+            yield study.opened(nets, self.args.objective, where, name, self.args.storage or ""), where
+        finally:
+            database.close(where)
 
     def work(self, nets: Nets, study: Any, where: Any) -> None:
         """Score nets until there are enough."""
@@ -129,15 +139,16 @@ def run(args: argparse.Namespace) -> int:
             misuse("E510", f"{file} is read for it, and would be lost", "give another file")
     if args.workers > 1 and args.storage is None:
         misuse("E587", "several workers share a study by a storage", "--storage sqlite:///study.db")
-    study, where = job.study(nets)
-    status = 0
-    if args.workers == 1:
-        job.work(nets, study, where)
-    elif not _share(job) and tally(study.get_trials(deepcopy=False)).ended < args.trials:
-        note("the study goes on where it is with the same line")
-        status = 1
-    found = scored(nets, study)
-    counted = tally(study.get_trials(deepcopy=False))
+    codes = [0]
+    with job.study(nets) as (study, where):
+        if args.workers == 1:
+            job.work(nets, study, where)
+        else:
+            codes = _share(job)
+        if all(code > 0 for code in codes):  # they have said why
+            return max(codes)
+        found = scored(nets, study)
+        counted = tally(study.get_trials(deepcopy=False))
     if not found:
         misuse("E589", f"none of {counted.failed} nets was scored", "the objective's messages are above")
     if args.format == "json":
@@ -149,7 +160,10 @@ def run(args: argparse.Namespace) -> int:
     if args.plot:
         picture = report.picture(nets, found)
         write_picture(args.plot, suffix, {".svg": lambda: str(picture)}, [nets.network(best(found).answers)])
-    return status
+    if any(codes) and counted.ended < args.trials:
+        note("the study goes on where it is with the same line")
+        return 1
+    return 0
 
 
 def _check_outputs(args: argparse.Namespace) -> str:
@@ -189,8 +203,8 @@ def _write(nets: Nets, best: Scored, args: argparse.Namespace) -> None:
     note(f"wrote {', '.join(map(str, texts))}: {made.name}, trial {best.number}")
 
 
-def _share(job: Job) -> bool:
-    """Have several processes work on the study, and wait for them; return whether all of them came to an end."""
+def _share(job: Job) -> list[int]:
+    """Have several processes work on the study, wait for them, and return their exit statuses."""
     from multiprocessing import get_context
 
     from netdsl.search import objective
@@ -198,26 +212,61 @@ def _share(job: Job) -> bool:
     objective.find(job.args.objective)  # so that what is wrong is said once
     context = get_context("spawn")
     workers = [context.Process(target=_worker, args=(job,), daemon=True) for _ in range(job.args.workers)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    try:
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+    except KeyboardInterrupt:
+        _interrupt(workers)
+        raise
     for worker in workers:
         if worker.exitcode:
             signal = f"was ended by signal {-worker.exitcode}" if worker.exitcode < 0 else "has failed"
             note(f"worker {worker.pid} {signal}")
-    return not any(worker.exitcode for worker in workers)
+    return [worker.exitcode or 0 for worker in workers]
+
+
+def _interrupt(workers: Sequence[BaseProcess]) -> None:
+    """Let workers give up their trials, unless they take too long."""
+    import signal
+    from contextlib import suppress
+
+    for worker in workers:
+        if worker.pid is not None and worker.is_alive():
+            with suppress(ProcessLookupError):  # those of a terminal are interrupted with this process
+                os.kill(worker.pid, signal.SIGINT)
+    for worker in workers:
+        if worker.pid is not None:
+            worker.join(LAST)
 
 
 def _worker(job: Job) -> None:
     """Be one of several processes."""
+    from threading import Thread
+
+    if os.name == "posix":
+        Thread(target=_follow, daemon=True).start()
     share = max(1, (os.cpu_count() or 1) // job.args.workers)
     os.environ.setdefault("OMP_NUM_THREADS", str(share))  # before torch is imported, which reads it then
     common.output.choose(job.color, job.quiet)
     try:
         nets = job.nets()
-        job.work(nets, *job.study(nets))
+        with job.study(nets) as (study, where):
+            job.work(nets, study, where)
     except NetError as error:
         sys.exit(common.report(error.diagnostics))
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _follow() -> None:
+    """Interrupt this worker once the command is gone that has begun it."""
+    import signal
+    from multiprocessing import parent_process
+    from threading import main_thread
+
+    command, main = parent_process(), main_thread().ident
+    if command is not None and main is not None:
+        command.join()
+        signal.pthread_kill(main, signal.SIGINT)  # which ends a sleep, too

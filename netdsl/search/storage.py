@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from netdsl.against import said
 from netdsl.diagnostics import Diagnostic, NetError
+from netdsl.search import database
+from netdsl.search.database import PATIENCE
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
@@ -19,13 +21,14 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 FORMS = "sqlite:///FILE, journal:///FILE or postgresql://USER@HOST/DATABASE"
+ESCAPES = "`@` is %40, `/` is %2F"
 GRACE = 60
 """Seconds without a sign of life after which another worker takes over a trial."""
 RETRIES = 3
 """How often a trial is begun again whose worker was lost."""
-PATIENCE = 2.0
-"""Seconds of waiting for the lock of a journal before it is said."""
 JOURNAL = "journal:///"
+RECORD = b'{"op_code":'
+"""How a line of a journal begins."""
 
 
 def optuna() -> Any:
@@ -55,51 +58,64 @@ def opened(url: str | None, note: Callable[[str], None], grace: int = GRACE) -> 
         memory: BaseStorage = library.storages.InMemoryStorage()
         return memory
     scheme = url.partition("://")[0].partition("+")[0] if "://" in url else ""
-    if scheme not in ("sqlite", "journal", "postgresql"):
+    if scheme not in ("sqlite", "journal", "postgresql", "postgres"):
         forms = f"a storage is {FORMS}"
-        raise NetError([Diagnostic("E587", f"`{url.rpartition('@')[2]}` is no storage", help=forms)])
+        raise NetError(
+            [Diagnostic("E587", f"`{url.rpartition('@')[2].partition('?')[0]}` is no storage", help=forms)]
+        )
     if scheme == "journal":
         return _journal(url, note, grace)
-    try:
-        return _database(url, scheme, grace)
-    except ImportError as error:
-        extra = "search-postgresql" if scheme == "postgresql" else "search"
-        what = f"{scheme} needs the package {error.name}"
-        raise NetError([Diagnostic("E509", what, help=f'pip install "netdsl[{extra}]"')]) from None
-    except Exception as error:  # of the driver, of SQLAlchemy, of Optuna that finds tables of another release
-        refused(shown(url), error)
+    return _database(url, scheme, note, grace)
 
 
 def refused(where: str, error: BaseException) -> NoReturn:
     """Raise the NetError of a storage that cannot be used."""
     reason = getattr(error, "orig", None) or error
-    raise NetError([Diagnostic("E587", f"cannot use {where}: {said(reason)}")]) from None
+    help = ""
+    if where.startswith("postgres"):
+        form = "postgresql://USER@HOST:PORT/DATABASE"
+        help = (
+            f"{form}, made by createdb; the password is in ~/.pgpass, PGPASSWORD or USER:PASSWORD ({ESCAPES})"
+        )
+    raise NetError([Diagnostic("E587", f"cannot use {where}: {said(reason)}", help=help)]) from None
 
 
 def shown(url: str) -> str:
     """Return a URL without its password."""
-    head, at, rest = url.rpartition("@")
-    scheme, slashes, user = head.partition("://")
-    return f"{scheme}{slashes}{user.partition(':')[0]}@{rest}" if at else url
+    scheme, slashes, rest = url.partition("://")
+    if scheme in ("sqlite", "journal"):
+        return url
+    head, at, place = rest.rpartition("@")
+    user = head.partition(":")[0]
+    if (
+        not user.replace("-", "").replace(".", "").isalnum()
+    ):  # there are more of `@`, `/` and `?` than should be
+        user = "..."
+    return f"{scheme}{slashes}{user}@{place.partition('?')[0]}" if at else url.partition("?")[0]
 
 
-def _database(url: str, scheme: str, grace: int) -> BaseStorage:
-    """Return a database whose workers show signs of life."""
-    from optuna.storages import RDBStorage
+def _database(url: str, scheme: str, note: Callable[[str], None], grace: int) -> BaseStorage:
+    """Return a database, of one machine or several."""
+    from sqlalchemy.engine import make_url
 
-    if scheme == "postgresql":
-        url = url.replace("postgresql://", "postgresql+psycopg://", 1)
-        engine: dict[str, Any] = {"pool_pre_ping": True}  # a server that was restarted is met again
-    else:
-        engine = {"connect_args": {"timeout": 60}}
-    with quiet():
-        return RDBStorage(
-            url,
-            engine_kwargs=engine,
-            heartbeat_interval=max(1, grace // 4),
-            grace_period=grace,
-            heartbeat_stale_trial_callback=again,
-        )
+    try:
+        address = make_url(url)
+    except Exception:  # ArgumentError, ValueError of a port: they would say what may be the password
+        help = f"a storage is {FORMS}; in a password, {ESCAPES}"
+        raise NetError([Diagnostic("E587", f"`{shown(url)}` is no URL", help=help)]) from None
+    if scheme != "sqlite":
+        address = address.set(drivername="postgresql+psycopg", query={**database.LIBPQ, **address.query})
+    try:
+        with quiet():
+            found: BaseStorage = database.opened(address, shown(url), note, grace, again)
+    except ImportError as error:  # of Optuna, from the one that says which
+        extra = "search" if scheme == "sqlite" else "search-postgresql"
+        package = getattr(error.__cause__, "name", None) or error.name or "psycopg"
+        help = f'pip install "netdsl[{extra}]"'
+        raise NetError([Diagnostic("E509", f"{scheme} needs the package {package}", help=help)]) from None
+    except Exception as error:  # of the driver, of SQLAlchemy, of Optuna that finds tables of another release
+        refused(shown(url), getattr(error.__cause__, "orig", None) or error)
+    return found
 
 
 def again(study: Study, trial: FrozenTrial) -> None:
@@ -115,11 +131,12 @@ def again(study: Study, trial: FrozenTrial) -> None:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Let no part of Optuna warn of being experimental."""
+    """Let no part of Optuna warn of being experimental, or of signs of life that it does not see."""
     from optuna.exceptions import ExperimentalWarning
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
+        warnings.filterwarnings("ignore", "Heartbeat of storage is supposed")  # we have our own
         yield
 
 
@@ -134,9 +151,18 @@ def _journal(url: str, note: Callable[[str], None], grace: int) -> BaseStorage:
     after = max(3, min(30, grace // 2))
 
     class Lock(JournalFileSymlinkLock):
-        """A lock that says what it waits for."""
+        """A lock that says what it waits for, and under which the journal ends with a whole line."""
 
         def acquire(self) -> bool:
+            found = self.waited()
+            try:
+                mended(path)
+            except BaseException:
+                self.release()
+                raise
+            return found
+
+        def waited(self) -> bool:
             begin, pause = time.monotonic(), 0.001
             while time.monotonic() - begin < PATIENCE:
                 try:
@@ -153,3 +179,20 @@ def _journal(url: str, note: Callable[[str], None], grace: int) -> BaseStorage:
         return JournalStorage(JournalFileBackend(path, Lock(path, after)))
     except Exception as error:  # no such folder, no permission, a file that is no journal
         refused(url, error)
+
+
+def mended(path: str) -> None:
+    """Cut off a line of a journal that a process was writing when it was killed: what follows would be lost."""
+    with open(path, "rb+") as stream:
+        end = stream.seek(0, os.SEEK_END)
+        at = end
+        while at:
+            start = max(0, at - 4096)
+            stream.seek(start)
+            newline = stream.read(at - start).rfind(b"\n")
+            at = start if newline < 0 else start + newline + 1
+            if newline >= 0:
+                break
+        stream.seek(at)
+        if stream.read(len(RECORD)).startswith(RECORD[: end - at]) and at < end:  # and no file of somebody's
+            stream.truncate(at)

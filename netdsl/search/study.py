@@ -6,13 +6,15 @@ import os
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netdsl.against import said
 from netdsl.cost.table import human
 from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.network import Network
-from netdsl.search import storage
+from netdsl.search import database, storage
+from netdsl.search.database import Lost
 from netdsl.search.meaning import changed, meaning
 from netdsl.search.nets import Answers, Nets
 from netdsl.search.objective import Objective
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 PAUSE = 0.5
 """Seconds between looks at what others do."""
+MOMENT = 3.0
+"""Seconds between making a study and saying what it is about, at most."""
 
 
 class Passed(Exception):
@@ -102,25 +106,37 @@ def opened(
     """
     optuna = storage.optuna()
     now = meaning(nets, objective)
+    directions = ["minimize"] * len(nets.columns) + ["maximize"]
     try:
-        study: Study = optuna.create_study(
-            storage=where,
-            study_name=name,
-            directions=["minimize"] * len(nets.columns) + ["maximize"],
-            load_if_exists=True,
-        )
-        before = study.user_attrs.get("netdsl")
-        if before is None:
-            if study.get_trials(deepcopy=False):
-                raise _other(name, url, "it was not made by `netdsl search`")
+        try:
+            study: Study = optuna.create_study(storage=where, study_name=name, directions=directions)
             study.set_user_attr("netdsl", now)
+        except optuna.exceptions.DuplicatedStudyError:
+            study = optuna.load_study(storage=where, study_name=name)
+        before = _meant(study)
+        if before is None and not study.get_trials(deepcopy=False):  # who has made it was lost at once
+            study.set_user_attr("netdsl", now)
+            before = _meant(study)
+        if before is None or [one.name.lower() for one in study.directions] != directions:
+            raise _other(name, url, "it was not made by `netdsl search`")
     except NetError:
         raise
     except Exception as error:  # whatever a database's driver raises
         storage.refused(storage.shown(url) or "memory", error)
-    if before is not None and (what := changed(before, now)):
+    if what := changed(before, now):
         raise _other(name, url, what)
     return study
+
+
+def _meant(study: Study) -> Any:
+    """Return what a study is about; None if it does not say so, even to who gives its maker a moment."""
+    begin = time.monotonic()
+    while True:
+        begun = study.get_trials(deepcopy=False)  # looked at first, since they come last
+        before = study.user_attrs.get("netdsl")
+        if before is not None or begun or time.monotonic() - begin > MOMENT:
+            return before
+        time.sleep(0.1)
 
 
 def _other(name: str, url: str, what: str) -> NetError:
@@ -175,36 +191,50 @@ class Worker:
                 time.sleep(PAUSE)
                 continue
             told = False
-            with storage.quiet():
-                self.study.optimize(
-                    lambda trial: self.run(trial, goal),
-                    n_trials=1,
-                    catch=(Exception,),
-                    callbacks=[self.report],
-                )
+            self.run(goal)
 
     # ---------------------------------------------------------------- one trial
 
-    def run(self, trial: Trial, goal: int) -> tuple[float, ...]:
-        """Choose a net, and score it."""
+    def run(self, goal: int) -> None:
+        """Choose a net, score it, and say what came of it."""
+        from optuna.exceptions import UpdateFinishedTrialError
+        from optuna.trial import TrialState
+
+        with storage.quiet():
+            trial = self.study.ask()
+        with database.beating(self.where, trial._trial_id):
+            try:
+                values = self.tried(trial, goal)
+                state = TrialState.FAIL if values is None else TrialState.COMPLETE
+                self.study.tell(trial, values, state, skip_if_finished=True)
+            except UpdateFinishedTrialError:  # by who took this worker for lost
+                pass
+            except KeyboardInterrupt:
+                database.hurry(self.where)
+                with suppress(Lost, UpdateFinishedTrialError):
+                    trial.set_user_attr("passed", "interrupted")
+                    self.study.tell(trial, state=TrialState.FAIL)
+                raise
+        self.report(self.where.get_trial(trial._trial_id))
+
+    def tried(self, trial: Trial, goal: int) -> tuple[float, ...] | None:
+        """Return costs and score of a trial; None if it has none, which is noted."""
+        from optuna.exceptions import UpdateFinishedTrialError
+
         try:
             return self.scored(trial, goal)
+        except (Lost, UpdateFinishedTrialError):
+            raise
         except Passed as why:
             trial.set_user_attr("passed", str(why))
-            raise
         except Exhausted:
             self.exhausted = True
             trial.set_user_attr("passed", "every net was tried")
-            raise
-        except KeyboardInterrupt:
-            trial.set_user_attr("passed", "interrupted")
-            raise
         except NetError as error:
             trial.set_user_attr("error", error.diagnostics[0].message)
-            raise
         except (Exception, SystemExit) as error:
             trial.set_user_attr("error", said(error))
-            raise RuntimeError(said(error)) from error
+        return None
 
     def scored(self, trial: Trial, goal: int) -> tuple[float, ...]:
         """Return costs and score of the net that the sampler proposes."""
@@ -231,10 +261,13 @@ class Worker:
         """Return the trials that were begun before one."""
         return [one for one in self.study.get_trials(deepcopy=False) if one.number < trial.number]
 
-    def report(self, study: Study, trial: FrozenTrial) -> None:
+    def report(self, trial: FrozenTrial) -> None:
         """Say what came of a trial."""
-        if "passed" not in trial.user_attrs:
-            ended = tally(study.get_trials(deepcopy=False)).ended
+        if trial.state.name != "COMPLETE" and not {"error", "passed"} & {*trial.user_attrs}:
+            silent = f"this worker was silent for more than {self.grace} s"
+            self.note(f"the net of trial {trial.number} was left to others, as {silent}")
+        elif "passed" not in trial.user_attrs:
+            ended = tally(self.study.get_trials(deepcopy=False)).ended
             self.note(f"{ended}: {described(self.nets, trial)}")
 
     # ---------------------------------------------------------------- lost workers
