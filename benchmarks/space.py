@@ -1,8 +1,8 @@
 """What a search space answers, and how long that takes: `search.net`, and `blocks.net` with more than 1e19 nets.
 
 Budgets are the parameters and MACs that a share of all nets keeps, found by drawing. The score, a goal of fronts, is
-what each option adds, drawn at random. Seconds are those of the process. Counts are the nets within the budgets; if they
-are not exact, the least and the most, with their ratio.
+what each option adds, drawn at random. Seconds are those of the process. Counts are the nets within the budgets; if
+they are not exact, the least and the most, with their ratio.
 """
 
 from __future__ import annotations
