@@ -297,7 +297,7 @@ def test_draws_end_where_no_net_is_known(monkeypatch: pytest.MonkeyPatch) -> Non
     bounds = {0: limit + 9}, {0: limit}
     monkeypatch.setattr(drawing, "LABELS", 20)
     monkeypatch.setattr(drawing, "PATIENCE", 1000)
-    with pytest.raises(NoNet, match="none of 1000 nets that were drawn is within the bounds"):
+    with pytest.raises(NoNet, match="none of 1,000 nets in a row that were drawn is within the bounds"):
         next(draws(lattice, *bounds, random=Random(1)))
     monkeypatch.setattr(drawing, "LABELS", 10**6)
     with pytest.raises(NoNet, match="no net is within the bounds"):

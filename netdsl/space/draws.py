@@ -24,7 +24,7 @@ SHARE = 0.2
 BYTES = 40_000_000
 """About what the tables take."""
 PATIENCE = 1_000_000
-"""So often in a row nothing is drawn before it is given up; only where it is not known whether there is a net."""
+"""So often in a row nets beyond a limit may be drawn before it is given up: half a minute."""
 
 Drawn = tuple[int, list[tuple[int, int]]]
 """The packed sum of a net, and its edges: vertices and places in the lattice; or of its first part beyond a limit."""
@@ -46,45 +46,39 @@ def draws(
         random: Where the numbers come from; the same seed draws the same nets.
 
     Raises:
-        NoNet: If no net is within the bounds; or, while drawing, if none was found and none is known.
+        NoNet: If no net is within the bounds; or, while drawing, if they are too rare for one to be found.
     """
     reduced = reduce(lattice, bounds(most, least))
     draw = _any(reduced, random)
     guard = reduced.guard
-    known = not guard
     if guard and sum(not draw()[0] & guard for _ in range(TRIALS)) < SHARE * TRIALS:
-        known = _exists(reduced)
+        _check(reduced)
         draw = _roomy(reduced, random)
-    return _decided(lattice, draw, guard, known=known)
+    return _decided(lattice, draw, guard)
 
 
-def _decided(
-    lattice: Lattice, draw: Callable[[], Drawn], guard: int, *, known: bool
-) -> Iterator[dict[str, int]]:
+def _decided(lattice: Lattice, draw: Callable[[], Drawn], guard: int) -> Iterator[dict[str, int]]:
     """Yield what is decided in nets that are drawn, without those beyond a limit."""
     answers = [[edge.answers for edge in edges] for edges in lattice.edges]
     misses = 0
-    while known or misses < PATIENCE:
+    while misses < PATIENCE:
         total, path = draw()
         if total & guard:
             misses += 1
             continue
-        known = True
+        misses = 0
         net: dict[str, int] = {}
         for vertex, place in path:
             net.update(answers[vertex][place])
         yield net
-    raise NoNet(f"none of {misses} nets that were drawn is within the bounds")
+    raise NoNet(f"none of {misses:,} nets in a row that were drawn is within the bounds")
 
 
-def _exists(reduced: Reduced) -> bool:
-    """Return whether some net is known to be within the limits; raise NoNet if none is."""
+def _check(reduced: Reduced) -> None:
+    """Raise NoNet if it is known that no net is within the limits."""
     found, exact = labels(reduced, goals=0, most=LABELS)
-    if found[-1]:
-        return True
-    if exact or not labels(reduced, goals=0, most=LABELS, relaxed=True)[0][-1]:
+    if not found[-1] and (exact or not labels(reduced, goals=0, most=LABELS, relaxed=True)[0][-1]):
         raise NoNet("no net is within the bounds")
-    return False
 
 
 def _any(reduced: Reduced, random: Random) -> Callable[[], Drawn]:
