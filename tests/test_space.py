@@ -19,6 +19,7 @@ from netdsl.source import Source
 from netdsl.space.budgets import weights_of
 from netdsl.space.counts import size
 from netdsl.space.overview import Explored, counted, overview
+from netdsl.space.samples import samples
 from netdsl.space.space import Question, Space
 from netdsl.syntax import tree
 from netdsl.syntax.parse import parse
@@ -353,6 +354,40 @@ def test_a_space_can_be_explored_from_python() -> None:
         assert error.value.diagnostics[0].code == code
     with pytest.raises(NetError, match="leaves nothing open"):
         netdsl.explore("lenet")
+
+
+def test_what_python_shows_is_short(tmp_path: Path) -> None:
+    text = "net S:\n    input 3, 8x8\n    require params <= 120\n    conv 1x1, choose(4, 5, 999)\n    relu\n"
+    space = netdsl.explore(space_of(tmp_path, text.replace("conv", "a: conv")))
+    head, budgets, _, *table, _, never = str(space).splitlines()
+    assert head == "S (s.net): 1 open decision, 3 nets"
+    assert budgets == "within params <= 120: 2 (66.7 %)"
+    assert table[2].split() == ["params", "16", "4K", "16", "20"]
+    assert never.startswith("a.channels=999 is in no net within the budgets (")
+    assert space._repr_html_().count("<") == 2
+    assert "params &lt;= 120" in space._repr_html_()
+    assert len(str(netdsl.explore(SPACES / "large.net")).splitlines()) < 12
+
+
+def test_markdown_has_the_same_numbers(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["space", "search", "--format", "markdown"]) == 0
+    out = capsys.readouterr().out
+    assert "**Supernet (search.net): 17 open decisions, 17,006,112 nets**\n\n- within params <= 5M" in out
+    assert "| neck | identity, conv, MBConv |" in out
+    assert cli.main(["space", str(SPACES / "memory.net"), "--front", "params", "--format", "markdown"]) == 0
+    assert "| params | decisions |\n| ---: | :--- |\n" in capsys.readouterr().out
+
+
+def test_samples_of_a_large_space_are_uniform_and_of_a_small_one_all() -> None:
+    small, large = netdsl.explore(SPACES / "cells.net"), netdsl.explore("search")
+    nets = [(sums[2], sums[0] + sums[5]) for sums in every(small.space)]  # params of heads of training count
+    found = samples(small, ("macs", "params"), len(nets))
+    assert sorted(one.costs for one in found) == sorted(nets)
+    assert len(samples(small, ("macs",), len(nets) - 1)) == len(nets) - 1
+    drawn = samples(large, ("params",), 2000, seed=5)
+    assert drawn == samples(large, ("params",), 2000, seed=5) != samples(large, ("params",), 2000, seed=6)
+    kept = sum(one.kept for one in drawn) / len(drawn)
+    assert kept == pytest.approx(16_760_991 / 17_006_112, abs=0.01)  # 4 standard deviations are 0.0107
 
 
 def test_a_partly_decided_variant_is_a_smaller_space(tmp_path: Path) -> None:

@@ -42,7 +42,9 @@ def add(sub: argparse.ArgumentParser) -> None:
         "-o", "--output", metavar="FILE", help="where to write the drawn nets, instead of printing them"
     )
     sub.add_argument("--exact", action="store_true", help="every digit")
-    sub.add_argument("--format", choices=("text", "json", "csv"), default="text", help="csv is of a front")
+    sub.add_argument(
+        "--format", choices=("text", "json", "csv", "markdown"), default="text", help="csv is of a front"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -70,15 +72,19 @@ def run(args: argparse.Namespace) -> int:
     names = [name for name, _ in goals]
     found = explored.front(goals) if goals else None
     if found is not None and args.format != "json":
-        csv = args.format == "csv"
         sheet = report.front_sheet(found, names, args.exact, args.top)
-        print(report.front_csv(found, names) if csv else sheet.text(look()))
+        if args.format == "csv":
+            print(report.front_csv(found, names))
+        else:
+            print(sheet.markdown() if args.format == "markdown" else sheet.text(look()))
         return 0
     sampled = None
     if explored.others and explored.overview.within.most:
         sampled = explored.sample(SAMPLE, args.seed), SAMPLE
     if args.format == "json":
         print_json(report.render_json(explored.overview, sampled, None if found is None else (found, names)))
+    elif args.format == "markdown":
+        print(report.render_markdown(explored.overview, args.exact, sampled))
     else:
         print(report.render_text(explored.overview, look(), args.exact, sampled))
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from html import escape
 from itertools import islice
 from typing import Any
 
@@ -127,6 +128,16 @@ class Explored:
             raise AssertionError(
                 f"{self.space.name}: a net costs something else than its way through the space"
             )
+
+    def __repr__(self) -> str:
+        """Return how many nets there are and keep the budgets, what they cost, and what no net takes."""
+        from netdsl.space import report
+
+        return report.render_short(self.overview)
+
+    def _repr_html_(self) -> str:
+        """Return the same for notebooks."""
+        return f"<pre>{escape(repr(self))}</pre>"
 
     @property
     def decisions(self) -> dict[str, tuple[str, ...]]:

@@ -49,19 +49,24 @@ def headline(found: Overview) -> str:
 
 def budget_lines(found: Overview, sampled: tuple[int, int] | None) -> list[str]:
     """Return how many nets keep the budgets; `sampled` is how many of some uniform draws keep the others, too."""
+    return [": ".join(pair) for pair in budget_facts(found, sampled)]
+
+
+def budget_facts(found: Overview, sampled: tuple[int, int] | None) -> list[tuple[str, str]]:
+    """Return the budgets, and for each kind how many nets keep them."""
     claims = list(dict.fromkeys(bound.budget.span.text for bound in found.bounds))
-    lines = []
+    facts = []
     if claims:
         within = f"{bracket(found.within, number)} ({share(found.within, found.nets)})"
-        lines.append(f"within {', '.join(claims)}: {within}")
+        facts.append((f"within {', '.join(claims)}", within))
     if found.others:
         asked = ", ".join(dict.fromkeys(budget.span.text for budget in found.others))
-        what = f"{asked}: no sum over layers, so no count"
+        much = "no sum over layers, so no count"
         if sampled is not None:
             kept, drawn = sampled
-            what = f"{asked}: kept by {kept} of {drawn} nets drawn uniformly from those"
-        lines.append(what)
-    return lines
+            much = f"kept by {kept} of {drawn} nets drawn uniformly from those"
+        facts.append((asked, much))
+    return facts
 
 
 def cost_sheet(found: Overview, exact: bool) -> Sheet:
@@ -118,6 +123,25 @@ def render_text(
     notes = "\n".join([*never_lines(found), *wrong_lines(found)])
     tables = [cost_sheet(found, exact).text(look), choice_sheet(found.choices).text(look)]
     return "\n\n".join(filter(None, [head, *tables, notes]))
+
+
+def render_short(found: Overview) -> str:
+    """Return the same without the decisions, as Python shows it."""
+    parts = [
+        [headline(found), *budget_lines(found, None)],
+        [cost_sheet(found, False).text()],
+        never_lines(found),
+    ]
+    return "\n\n".join("\n".join(lines) for lines in parts if lines)
+
+
+def render_markdown(found: Overview, exact: bool = False, sampled: tuple[int, int] | None = None) -> str:
+    """Return what is known of a space as Markdown, and no newline at the end."""
+    about = [
+        f"- {line}" for line in (*budget_lines(found, sampled), *never_lines(found), *wrong_lines(found))
+    ]
+    tables = [cost_sheet(found, exact).markdown(), choice_sheet(found.choices).markdown()]
+    return "\n\n".join(filter(None, [f"**{headline(found)}**", "\n".join(about), *tables]))
 
 
 Front = Sequence[tuple[Sequence[int], Mapping[str, str]]]
