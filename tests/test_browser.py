@@ -12,8 +12,10 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
 from zoo import net as zoo_net
 
+import netdsl
 from netdsl import api
-from netdsl.picture import bars, bubbles, graph, page, timeline
+from netdsl.picture import bars, bubbles, graph, page, scatter, space_page, timeline
+from netdsl.space.overview import Explored
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chromium-browser"))), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt-get install chromium")
@@ -75,9 +77,17 @@ def html(name: str) -> str:
     return page.render(zoo_net(after), zoo_net(before)) if after else page.render(zoo_net(before))
 
 
-def opened(shown: Shown, folder: Path, name: str) -> Page:
+@cache
+def space(name: str) -> Explored:
+    """Return a space of the zoo or of the tests."""
+    path = Path(__file__).parent / "spaces" / f"{name}.net"
+    return netdsl.explore(path if path.exists() else name)
+
+
+def opened(shown: Shown, folder: Path, name: str, text: str = "") -> Page:
+    """Open the page of a net, or a text."""
     file = folder / "page.html"
-    file.write_text(html(name), encoding="utf-8")
+    file.write_text(text or html(name), encoding="utf-8")
     shown.tab.goto(file.as_uri())
     assert shown.asked == [file.as_uri()]
     return shown.tab
@@ -170,6 +180,75 @@ def test_pages_open_fit_and_can_be_read(name: str, shown: Shown, tmp_path: Path)
             count, faint = tab.evaluate(FAINT, CONTRAST)
             assert faint == [], (scheme, colour)
             assert count > 25
+
+
+@pytest.mark.parametrize("name", ["search", "memory", "stages", "darts", "nested"])
+def test_pages_of_spaces_open_fit_and_can_be_read(name: str, shown: Shown, tmp_path: Path) -> None:
+    tab = opened(shown, tmp_path, name, space_page.render(space(name)))
+    for width in (*WIDTHS, 700, 1000):
+        tab.set_viewport_size({"width": width, "height": 1000})
+        assert tab.evaluate(WIDER) == [], width
+    high = tab.evaluate("document.documentElement.scrollHeight")
+    for width in WIDTHS:
+        tab.set_viewport_size({"width": width, "height": high + 1000})
+        for scheme in SCHEMES:
+            tab.emulate_media(color_scheme=scheme)
+            count, faint = tab.evaluate(FAINT, CONTRAST)
+            assert faint == [], scheme
+            assert count > 50
+
+
+def test_bars_of_costs_say_what_the_numbers_say(shown: Shown, tmp_path: Path) -> None:
+    """Where the strong part of a bar and the whole one begin and end, as the browser has it."""
+    found = space("memory").overview
+    tab = opened(shown, tmp_path, "memory", space_page.render(space("memory")))
+    names = ["params", "buffers", "MACs", "ops", "activations, bytes"]
+    assert tab.locator(".costs tbody td:first-child").all_text_contents() == names
+    parts = """bar => {
+      const [strong, weak] = getComputedStyle(bar).backgroundImage.split("linear-gradient").slice(1).map(one =>
+        [...one.matchAll(/([\\d.]+)%/g)].map(match => +match[1]));
+      return [strong[0], strong[2], weak[0], weak[2]];
+    }"""
+    for at, (name, whole) in enumerate(found.ranges.items()):
+        kept = found.kept[name]
+        ends = (kept.least.least, kept.most.most, whole.least.least, whole.most.most)
+        shares = tab.locator(".range").nth(at).evaluate(parts)
+        assert shares == pytest.approx([100 * end / whole.most.most for end in ends], abs=0.06), name
+
+
+def test_decisions_and_lines_lead_to_each_other(shown: Shown, tmp_path: Path) -> None:
+    """By keyboard, all that can be reached is marked, and nothing needs a script."""
+    tab = opened(shown, tmp_path, "search", space_page.render(space("search")))
+    assert tab.locator("script").count() == 0
+    for reached, ground in (
+        (
+            ".source a[href='#decision-stage2\\.kernel'], .source a[href='#decision-stage1.kernel']",
+            "tr:target td",
+        ),
+        (".choices a[href='#line-18']", ".source tr:target td.text"),
+    ):
+        link = shown.press_until(reached)
+        assert link.evaluate("one => getComputedStyle(one).outlineStyle") != "none"
+        target = link.evaluate("one => one.getAttribute('href')")
+        tab.keyboard.press("Enter")
+        tab.wait_for_function("hash => location.hash === hash", arg=target)
+        box = tab.locator(ground).first.bounding_box()
+        assert box is not None
+        assert 0 <= box["y"] < 1000
+        clear = "one => getComputedStyle(one).backgroundColor"
+        assert tab.locator(ground).first.evaluate(clear) != "rgba(0, 0, 0, 0)"
+    shown.press_until("#nets .wide")
+    for _ in range(100):
+        tab.keyboard.press("Tab")
+        if tab.evaluate("document.activeElement.tagName") == "BODY":
+            break
+    else:
+        raise AssertionError("Tab comes to no end")
+
+
+@pytest.mark.parametrize("name", ["search", "memory", "darts", "stages"])
+def test_texts_of_pictures_of_spaces_are_apart(name: str, shown: Shown, tmp_path: Path) -> None:
+    check(shown, tmp_path, iter([("nets", str(scatter.draw(space(name))))]))
 
 
 # Texts by the boxes that the browser says; half a pixel may be the rounding of a coordinate.

@@ -9,7 +9,7 @@ import sys
 import xml.etree.ElementTree as ET
 from collections import Counter
 from html.parser import HTMLParser
-from itertools import combinations, count, pairwise
+from itertools import combinations, count, pairwise, product
 from math import hypot
 from pathlib import Path
 from typing import ClassVar
@@ -24,12 +24,13 @@ from netdsl import api, cli, diff, quantities
 from netdsl.cost import table
 from netdsl.cost.table import human
 from netdsl.ir.graph import Node
-from netdsl.picture import bars, bubbles, graph, page, summary, timeline
+from netdsl.picture import bars, bubbles, graph, page, scatter, space_page, summary, timeline
 from netdsl.picture import fold as folding
 from netdsl.picture.fold import fold
 from netdsl.picture.layout import Size, arrange
 from netdsl.picture.svg import Svg, fitted, ticks, width
 from netdsl.quantities import Measured, Options, Summed
+from netdsl.space.overview import Explored
 
 ROOT = Path(netdsl.__file__).parent.parent
 SVG = "{http://www.w3.org/2000/svg}"
@@ -511,6 +512,161 @@ def test_small_things() -> None:
     assert fitted("\u202eabc", 1000) == "\\u202eabc"
 
 
+# ---------------------------------------------------------------- spaces
+
+SPACES = Path(__file__).parent / "spaces"
+SMALL = """net S(width = choose(4, 8)):
+    input 3, 9x9
+    require params <= 900, macs >= 20K
+    a: conv choose(3x3, 5x5), width
+    b: 1 * conv 3x3, choose(4, 6, 300)
+"""
+
+
+def space(tmp_path: Path, text: str) -> Explored:
+    (tmp_path / "s.net").write_text(text, encoding="utf-8")
+    return netdsl.explore(tmp_path / "s.net")
+
+
+def circles(svg: str) -> list[tuple[str, float, float, str]]:
+    """Return the kind of each point, its place and what it says."""
+    return [
+        (one.get("class", ""), float(one.get("cx", "nan")), float(one.get("cy", "nan")), one[0].text or "")
+        for one in ET.fromstring(svg).iter(f"{SVG}circle")
+    ]
+
+
+def lines_of(svg: str, kind: str) -> list[str]:
+    return [one.get("d", "") for one in ET.fromstring(svg).iter(f"{SVG}path") if one.get("class") == kind]
+
+
+def test_points_of_a_small_space_are_its_nets(tmp_path: Path) -> None:
+    """All of them, with what each costs that is made alone, in three colours' worth of budgets."""
+    drawn = str(scatter.draw(space(tmp_path, SMALL)))
+    check(drawn)
+    said = {}
+    for wide, kernel, channels in product((4, 8), ("3x3", "5x5"), (4, 6, 300)):
+        given = {"width": wide, "a.kernel": kernel, "b.channels": channels}
+        cost = netdsl.load(tmp_path / "s.net", set=given).cost()
+        kept = cost.params <= 900 and cost.macs >= 20_000
+        said[f"{cost.macs:,} MACs, {cost.params:,} params"] = "bubble" if kept else "leader"
+    assert {tip: kind for kind, _, _, tip in circles(drawn)} == said
+    assert set(said.values()) == {"bubble", "leader"}
+    assert {"params <= 900", "MACs >= 20K", "params (log)", "MACs (log)"} <= {
+        one.text for one in texts(drawn)
+    }
+    assert "all 12 nets; faint: beyond a budget" in {one.text for one in texts(drawn)}
+
+
+@pytest.mark.parametrize("name", ["memory", "stages", "cells", "digits_search"])
+def test_pictures_of_spaces(name: str) -> None:
+    """Budgets part the points, and none is above the front."""
+    found = netdsl.explore(SPACES / f"{name}.net" if (SPACES / f"{name}.net").exists() else name)
+    drawn = str(scatter.draw(found))
+    check(drawn)
+    points = circles(drawn)
+    assert min(len(points), 100) == min(found.overview.nets, 100)
+    (front,) = lines_of(drawn, "edge")
+    x, y = map(float, re.findall(r"^M(\S+) ([\d.]+)", front)[0])
+    steps = [(x, y)]
+    for to_x, to_y in re.findall(r"H([\d.]+)V([\d.]+)", front):
+        steps.append((float(to_x), float(to_y)))
+    assert [a for a, _ in steps] == sorted(a for a, _ in steps)
+    assert [b for _, b in steps] == sorted((b for _, b in steps), reverse=True)
+    for kind, x, y, _ in points:
+        # a step of less than a pixel is not drawn
+        assert y >= min([b for a, b in steps if a <= x + 1.1], default=float("inf")) - 1.1
+        assert kind in ("bubble", "leader")
+    upright, level = [], []
+    for line in lines_of(drawn, "plate"):
+        from_x, from_y, to_x, to_y = map(float, re.findall(r"[\d.]+", line))
+        assert from_x == to_x or from_y == to_y
+        (upright if from_x == to_x else level).append(from_x if from_x == to_x else from_y)
+    for kind, x, y, _ in points:
+        within = all(x <= at for at in upright) and all(y >= at for at in level)
+        assert within == (kind == "bubble")
+    if name == "digits_search":
+        assert len(upright) == len(level) == 1
+        assert {kind for kind, *_ in points} == {"bubble", "leader"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "net S:\n    input 3, 8x8\n    there = choose(true, false)\n    relu when there\n",
+        "net S:\n    input 3, 8x8\n    conv 3x3, 4, act=choose(relu, none)\n",
+        "net S:\n    input 3, 8x8\n    require params <= 4\n    conv 3x3, choose(4, 8)\n",
+        "net S:\n    input 3, 8x8\n    require params <= 1M\n    conv 3x3, choose(4, 400000)\n",
+        "net S:\n    input 3, 8x8\n    require 110 < params, params <= 113, macs <= 6912, macs >= 6900\n"
+        "    conv 3x3, choose(4, 8)\n",
+        "net S:\n    input 3, 1x1\n    n = choose(0, 1, 2)\n    n * conv 1x1, 3\n",
+    ],
+)
+def test_small_and_odd_spaces(tmp_path: Path, text: str) -> None:
+    found = space(tmp_path, text)
+    check(str(scatter.draw(found)))
+    assert not Reader(space_page.render(found)).open
+
+
+def test_axes() -> None:
+    for values in (
+        [0],
+        [5],
+        [7, 7],
+        [0, 1],
+        [0, 10**9],
+        [1, 10**15],
+        [999, 1001],
+        [10**6, 9 * 10**6],
+        [3, 40],
+    ):
+        made = scatter.axis("n", values)
+        assert made.logarithmic == (min(values) > 0 and max(values) > 10 * min(values))
+        assert all(0 <= made.share(value) <= 1 for value in (*values, *made.marks))
+        assert 1 <= len(made.marks) <= 16
+        shares = [made.share(mark) for mark in made.marks]
+        assert shares == sorted(set(shares))
+
+
+def test_page_of_a_space() -> None:
+    for name in ("search", SPACES / "memory.net", SPACES / "darts.net", SPACES / "large.net"):
+        text = space_page.render(netdsl.explore(name))
+        reader = Reader(text)
+        assert not reader.open
+        assert len(set(reader.ids)) == len(reader.ids)
+        assert {link.removeprefix("#") for link in reader.links} <= set(reader.ids)
+        assert not re.findall(r"https?:|<script", text)
+        assert len(text.encode()) <= 300_000
+    assert text == space_page.render(netdsl.explore(name))
+
+
+def test_page_of_a_space_says_what_is_decided_where(tmp_path: Path) -> None:
+    """Decisions by line, options that are of no use and why, costs and errors; and no text is a part of the page."""
+    text = """# </style><script>alert(1)</script>
+net S:
+    input 3, 8x8
+    require params <= 500
+    a: conv choose(3x3, 9x9), 4, pad=0
+    for i in range(5):
+        b{i}: conv choose(1x1, 3x3), choose(4, 400)
+"""
+    said = space_page.render(space(tmp_path, text))
+    reader = Reader(said)
+    rows = reader.rows
+    assert "<script" not in said
+    assert rows["line-5"][0] == "a.kernel: 2 options"
+    assert rows["line-7"][0] == "b0.kernel, b0.channels, 7 more, b4.channels: 2 options each"
+    assert rows["decision-a.kernel"] == ["a.kernel", "3x3, 9x9 (in no valid net)", "line 5"]
+    assert rows["decision-b0.channels"][1] == "4, 400 (in no net within the budgets)"
+    assert said.count("<del>") == 6
+    assert "<dt>open decisions</dt><dd>11</dd>" in said
+    assert "<dt>nets</dt><dd>1,024</dd>" in said
+    assert "<dt>within params &lt;= 500</dt><dd>16 (1.56 %)</dd>" in said
+    assert "conv: the kernel covers 9, more than the height 8" in said
+    costs = said[said.index('<table class="costs">') :]
+    assert re.search(r"<td>params</td>.*?<td>212</td><td>\S+M</td><td>212</td><td>468</td></tr>", costs)
+
+
 # ---------------------------------------------------------------- pages
 
 
@@ -680,6 +836,47 @@ def test_report_writes_a_page(tmp_path: Path) -> None:
     assert "<dt>output out</dt><dd>7</dd>" in text
     assert "<title>resnet18: " in text
     assert "What changed from resnet34" in text
+
+
+def test_commands_show_spaces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("s.net").write_text(SMALL + "\nvariant wide = S():\n    decide width=8\n", encoding="utf-8")
+    for spec, nets in (("s.net:S", 12), ("s.net:wide", 6)):
+        assert cli.main(["plot", spec, "-o", "a.svg"]) == 0
+        assert len(circles(Path("a.svg").read_text(encoding="utf-8"))) == nets
+        assert cli.main(["report", spec, "-o", "a.html"]) == 0
+        assert f"<dt>nets</dt><dd>{nets}</dd>" in Path("a.html").read_text(encoding="utf-8")
+    assert (
+        cli.main(["report", "s.net:wide", "--set", "a.kernel=3x3", "--set", "b.channels=4", "-o", "a.html"])
+        == 0
+    )
+    assert "<dt>params</dt>" in Path("a.html").read_text(encoding="utf-8")
+    for path in (Path("a.svg"), Path("a.html")):
+        path.unlink()
+    Path("s.html").hardlink_to("s.net")
+    capsys.readouterr()
+    for code, *arguments in (
+        ("E530", "report", "lenet", "search", "-o", "a.html"),
+        ("E530", "report", "search", "lenet", "-o", "a.html"),
+        ("E530", "report", "search", "search", "search", "-o", "a.html"),
+        ("E550", "plot", "search", "--by", "block", "-o", "a.svg"),
+        ("E550", "plot", "search", "--timeline", "-o", "a.svg"),
+        ("E550", "plot", "search", "--batch", "8", "-o", "a.svg"),
+        ("E510", "report", "s.net:S", "-o", "s.html"),
+    ):
+        status = cli.main(arguments)
+        assert status == 2
+        assert capsys.readouterr().err.startswith(f"error[{code}]"), arguments
+        assert not Path("a.html").exists()
+        assert not Path("a.svg").exists()
+    # what no answer mends is said as it is
+    Path("w.net").write_text(
+        "net W:\n    input 3, 8x8\n    conv 9x9, choose(4, 8), pad=0\n", encoding="utf-8"
+    )
+    assert cli.main(["report", "w.net", "-o", "a.html"]) == 1
+    assert "the kernel covers 9" in capsys.readouterr().err
 
 
 def test_misuse_leaves_files_alone(

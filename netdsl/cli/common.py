@@ -19,10 +19,13 @@ from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.ir.types import MAX_NODES
 
 if TYPE_CHECKING:
+    from netdsl.elaborate.build import Recipe
     from netdsl.elaborate.values import FileScope
     from netdsl.network import Network
     from netdsl.sheet import Look
     from netdsl.source import Source
+    from netdsl.space.overview import Explored
+    from netdsl.space.space import Space
 
 VERSION = 1
 """Of the JSON forms of check and zoo, docs/schema/."""
@@ -348,6 +351,24 @@ def network(args: argparse.Namespace, spec: str = "") -> Network:
     return Network(api.recipe(file, name, settings(args), inputs(args), args.max_nodes))
 
 
+def network_or_space(args: argparse.Namespace, spec: str = "") -> Network | Explored:
+    """Return the net that the arguments ask for, or one of several specs; a space, if it leaves decisions open."""
+    from netdsl import api
+    from netdsl.network import Network
+
+    file, name = files(spec or args.spec, args)
+    recipe = api.recipe(file, name, settings(args), inputs(args), args.max_nodes)
+    try:
+        return Network(recipe)
+    except NetError:
+        if not recipe.undecided():
+            raise
+    from netdsl.space.overview import Explored
+    from netdsl.space.space import Space
+
+    return Explored(Space(recipe))
+
+
 def networks(args: argparse.Namespace) -> tuple[Network, ...]:
     """Return the nets that the arguments ask for: all of a file, or one."""
     from netdsl import api
@@ -362,9 +383,14 @@ def paths(file: FileScope) -> list[Path]:
     return [source.path or data.folder("specs") / source.name for source in file.sources()]
 
 
+def declared(recipe: Recipe) -> FileScope:
+    """Return the file that declares a net."""
+    return (recipe.variant or recipe.net).file
+
+
 def source_of(net: Network) -> Source:
     """Return the text of the file that declares a net."""
-    return (net.recipe.variant or net.recipe.net).file.source
+    return declared(net.recipe).source
 
 
 def apart(net: Network, specs: Sequence[str]) -> str:
@@ -374,9 +400,9 @@ def apart(net: Network, specs: Sequence[str]) -> str:
     return f"{source.name}:{net.name}" if several and source.path is not None else net.name
 
 
-def read_for(nets: Iterable[Network]) -> list[Path]:
-    """Return the files that nets were read from."""
-    files = {id(file): file for net in nets for file in [(net.recipe.variant or net.recipe.net).file]}
+def read_for(nets: Iterable[Network | Space]) -> list[Path]:
+    """Return the files that nets and spaces were read from."""
+    files = {id(file): file for net in nets for file in [declared(net.recipe)]}
     return [path for file in files.values() for path in paths(file)]
 
 

@@ -12,6 +12,7 @@ from netdsl.cli.common import misuse, read_for, replacing
 
 if TYPE_CHECKING:
     from netdsl.network import Network
+    from netdsl.space.space import Space
 
 Forms = Mapping[str, Callable[[], str]]
 """By the end of a file's name, what gives its text."""
@@ -30,8 +31,8 @@ def check_output(output: str, known: Iterable[str]) -> str:
     return suffix
 
 
-def write_picture(output: str, suffix: str, forms: Forms, nets: Iterable[Network]) -> None:
-    """Write a picture of nets in the form of its name, as a whole or not at all; `.png` is drawn from `.svg`."""
+def write_picture(output: str, suffix: str, forms: Forms, nets: Iterable[Network | Space]) -> None:
+    """Write a picture in the form of its name, as a whole or not at all; `.png` is drawn from `.svg`."""
     data = _png(forms[".svg"]()) if suffix == ".png" else forms[suffix]().encode()
     try:
         with replacing(Path(output), read_for(nets)) as stream:

@@ -1,18 +1,19 @@
-"""netdsl plot: what the parts of a net cost, as bars; or its memory over time."""
+"""netdsl plot: what the parts of a net cost, as bars; its memory over time; the nets of a search space."""
 
 from __future__ import annotations
 
 import argparse
 
-from netdsl.cli.common import misuse, network, positive, spec_arguments
+from netdsl.cli.common import misuse, network_or_space, positive, spec_arguments
 from netdsl.cli.cost import DTYPES, GROUPINGS
 from netdsl.cli.pictures import check_output, write_picture
 from netdsl.cost.model import OPTIMIZERS
 
-HELP = "draw activations, params and MACs as bars, or memory over time"
+HELP = "draw activations, params and MACs as bars, or memory over time; of a search space its nets"
 EXAMPLES = (
     "netdsl plot resnet50 -o resnet50.svg",
     "netdsl plot resnet50 --timeline --train -o memory.svg",
+    "netdsl plot search -o nets.svg",
 )
 
 
@@ -31,7 +32,8 @@ def add(sub: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the picture."""
-    from netdsl.picture import bars, timeline
+    from netdsl.network import Network
+    from netdsl.picture import bars, scatter, timeline
 
     if args.timeline and args.by:
         misuse("E550", "--timeline has a step for each layer, and --by groups bars", "choose one of them")
@@ -42,7 +44,13 @@ def run(args: argparse.Namespace) -> int:
             "--timeline --train --optimizer adam",
         )
     suffix = check_output(args.output, (".svg", ".png"))
-    net = network(args)
+    net = network_or_space(args)
+    if not isinstance(net, Network):
+        if args.timeline or args.by or args.batch != 1 or args.dtype != "float32":
+            what = f"{net.space.name} is a search space, and the picture of one has no such options"
+            misuse("E550", what, f"decide it with --set, or netdsl plot {args.spec} -o {args.output}")
+        write_picture(args.output, suffix, {".svg": lambda: str(scatter.draw(net))}, [net.space])
+        return 0
     if args.timeline:
         picture = timeline.draw(net, args.batch, args.dtype, args.optimizer if args.train else "")
     else:

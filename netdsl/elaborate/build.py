@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from netdsl.collector import no_collection
@@ -112,6 +113,13 @@ class Recipe(Record):
     def elaborate(self) -> Elaborated:
         """Return the net's graph; raise NetError with every error found."""
         return Elaborator(self).run()
+
+    def undecided(self) -> tuple[Decision, ...]:
+        """Return the decisions that are left open, as far as elaboration comes with the first option of each."""
+        elaborator = Elaborator(self)
+        with suppress(NetError):
+            elaborator.run()
+        return tuple(one for one in elaborator.walker.decisions.values() if one.chosen is None)
 
 
 class Elaborator:
@@ -354,4 +362,5 @@ class Elaborator:
             help = f"in its body: decide {written(first.name, first.options[0])}; or for once {given}"
             span = Span(variant.file.source, variant.node.start, variant.node.end)
             labels = (Label(span, "the variant is here"),)
+        help += "; `netdsl space` says what nets there are"
         return [Diagnostic("E217", what, first.span, labels=labels, help=help, details=details)]

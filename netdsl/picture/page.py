@@ -1,20 +1,18 @@
-"""All that is known about a net on one page: HTML that holds all it shows, and asks no network for anything."""
+"""All that is known about a net on one page."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from html import escape
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from netdsl import diff
 from netdsl.cost.model import CONVENTION
 from netdsl.cost.table import Row, human
 from netdsl.cost.view import amount
-from netdsl.diagnostics.render import printable
 from netdsl.lint import lint
-from netdsl.picture import bars, graph, timeline
+from netdsl.picture import bars, frame, graph, timeline
 from netdsl.picture.fold import fold
-from netdsl.picture.svg import styles
+from netdsl.picture.frame import text
 from netdsl.quantities import Options, Quantity, drawn
 
 if TYPE_CHECKING:
@@ -22,55 +20,22 @@ if TYPE_CHECKING:
     from netdsl.net import Net
 
 _STYLE = """
-:root { color-scheme: light dark; --page: #fff; --ink: #1f2328; --faint: #57606a; --line: #d9dde3;
-  --soft: #f1f3f6; --bar: #cfe0f5; --link: #1f5a9e; --error: #b3261e; --warning: #8a5300;
-  --new: #1a6b34; --hot: #f7b88f; }
-@media (prefers-color-scheme: dark) { :root { --page: #16181d; --ink: #e6e8eb; --faint: #a3adb8; --line: #343a44;
-  --soft: #232831; --bar: #2b4a70; --link: #8dbdf0; --error: #ff8a80; --warning: #f0b45a;
-  --new: #7ed9a0; --hot: #74310f; } }
-body { margin: 0 auto; max-width: 76rem; padding: 1rem; background: var(--page); color: var(--ink);
-  font: 15px/1.5 system-ui, sans-serif; }
-h1 { font-size: 1.5rem; margin: 0; } h2 { font-size: 1.15rem; margin: 2rem 0 .5rem; }
-p { margin: .25rem 0; overflow-wrap: anywhere; } .faint { color: var(--faint); } a { color: var(--link); }
-nav a { margin-right: 1rem; }
-dl { display: flex; flex-wrap: wrap; gap: .5rem; margin: 1rem 0; }
-dl div { background: var(--soft); border-radius: 6px; padding: .4rem .8rem; max-width: 100%; }
-dt { color: var(--faint); font-size: .8rem; } dd { margin: 0; font-weight: 600; overflow-wrap: anywhere; }
-.wide { overflow-x: auto; } svg { display: block; }
+#table td:nth-child(-n+3) { text-align: left; }
 .parts, .blocks { display: flex; flex-wrap: wrap; gap: .3rem 1.5rem; align-items: flex-start; }
 .blocks { flex: 1 1 20rem; min-width: 0; } .parts > *, .blocks > * { max-width: 100%; }
-pre { font: 13px/1.5 ui-monospace, monospace; max-height: 30rem; overflow: auto; }
-details { margin: .4rem 0; } summary { cursor: pointer; padding: .2rem 0; }
-:focus-visible { outline: 2px solid var(--link); outline-offset: 2px; }
-table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }
-th, td { padding: .1rem .6rem; text-align: right; white-space: pre; border-bottom: 1px solid var(--line); }
-.text, code, #table td:nth-child(-n+3) { text-align: left; } .source td { border: 0; padding: 0 .6rem; }
 #table :is(td, th):first-child { position: sticky; left: 0; background: var(--page); }
 #table td button::before { content: "\\25B8"; display: inline-block; width: 1.2em; }
 #table td button[aria-expanded=true]::before { content: "\\25BE"; }
 #table:not(.flat) tr + tr td:first-child { padding-left: 2rem; }
-.source code { font: 13px/1.5 ui-monospace, monospace; }
-.source tr { scroll-margin-top: 4rem; } .source tr:target td { background: var(--bar); }
-.source td.cost { background: linear-gradient(to left, var(--bar) var(--part), transparent 0); }
 table button { all: unset; cursor: pointer; font-weight: 600; }
 table button:focus-visible { outline: 2px solid var(--link); outline-offset: 2px; }
 th[aria-sort=ascending] button::after { content: " \\2191"; }
 th[aria-sort=descending] button::after { content: " \\2193"; }
-.source th { white-space: normal; }
-@media (max-width: 44rem) {
-  .source thead, .source td:empty { display: none; }
-  .source, .source tbody, .source td { display: block; } .source tr { display: flex; flex-wrap: wrap; }
-  .source td { padding: 0 .3rem; font-size: 11px; } .source td.faint { flex: 0 0 1.6rem; padding: 0; }
-  .source td.text { flex: 1 1 calc(100% - 2.5rem); white-space: pre-wrap; overflow-wrap: anywhere; }
-  .source code { font-size: 12px; display: block; padding-left: 4ch; text-indent: -4ch; }
-  .source td.cost { order: 1; border-radius: 3px; margin-bottom: .2rem; }
-  .source tr::before { content: ""; order: 1; flex: 0 0 1.6rem; }
-  .source td.cost::after { content: " " attr(data-of); color: var(--faint); }
-  #table { font-size: 12px; } #table td, #table th { padding: .1rem .35rem; } #table th { white-space: normal; }
-}
 .coloured .netdsl .faint { fill: var(--ink); }
 ins { color: var(--new); text-decoration: none; } del { color: var(--error); text-decoration: none; }
-.error { color: var(--error); } .warning { color: var(--warning); } li { margin: .6rem 0; overflow-wrap: anywhere; }
+@media (max-width: 44rem) {
+  #table { font-size: 12px; } #table td, #table th { padding: .1rem .35rem; } #table th { white-space: normal; }
+}
 """
 
 _SCRIPT = """
@@ -175,35 +140,14 @@ def render(net: Net, before: Net | None = None) -> str:
     if before is not None:
         said = "\n".join(map(_changed, diff.render_text(diff.compare(before, net)).split("\n")))
         change = f'<pre class="wide" tabindex="0">{said}</pre>'
-        sections.insert(0, ("difference", f"What changed from {_text(before.name)}", change))
-    title = _text(graph.titled(net))
-    policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
-    return "\n".join(
-        [
-            '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
-            f"<title>{title}</title>\n<style>{_STYLE}{styles()}</style>\n</head>\n<body>",
-            f"<header><h1>{title}</h1>",
-            _facts(net),
-            "<nav>"
-            + "\n".join(f'<a href="#{key}">{name}</a>' for key, name, _ in sections)
-            + "</nav></header>",
-            "<main>",
-            *(f'<section id="{key}"><h2>{name}</h2>\n{body}</section>' for key, name, body in sections),
-            f"</main>\n<script>{_SCRIPT}</script>\n</body>\n</html>\n",
-        ]
-    )
-
-
-def _text(text: object) -> str:
-    return escape(printable(str(text)))
+        sections.insert(0, ("difference", f"What changed from {text(before.name)}", change))
+    return frame.render(graph.titled(net), _facts(net), sections, _STYLE, _SCRIPT)
 
 
 def _changed(line: str) -> str:
     """Return a line of a difference; what came or went has a colour."""
     tag = {"+ ": "ins", "- ": "del"}.get(line[:2])
-    return f"<{tag}>{_text(line)}</{tag}>" if tag else _text(line)
+    return f"<{tag}>{text(line)}</{tag}>" if tag else text(line)
 
 
 def _facts(net: Net) -> str:
@@ -218,7 +162,7 @@ def _facts(net: Net) -> str:
         ("most alive in inference", f"{human(live.peak)}B at {live.at}"),
         *((key, str(value)) for key, value in net.meta.items()),
     ]
-    return "<dl>" + "".join(f"<div><dt>{_text(k)}</dt><dd>{_text(v)}</dd></div>" for k, v in facts) + "</dl>"
+    return frame.facts(facts)
 
 
 # ---------------------------------------------------------------- source
@@ -233,18 +177,13 @@ def _source(net: Net) -> str:
         for line in {span.line for span in spans if span.source is source}:
             lines.setdefault(line, []).append(node)
     totals = {one: one.of(net, list(net.graph), Options()) for one in drawn()}
-    rows = []
-    for at, text in enumerate(source.text.rstrip("\n").split("\n"), 1):
+
+    def margin(at: int) -> str:
         nodes = lines.get(at, [])
-        cells = "".join([_margin(one, one.of(net, nodes, Options()), total) for one, total in totals.items()])
-        code = f'<td class="text"><code>{_text(text.rstrip().expandtabs(4))}</code></td>'
-        rows.append(f'<tr id="line-{at}">{cells}<td class="faint">{at}</td>{code}</tr>')
-    heads = "".join(f"<th>{bars.heading(quantity)}</th>" for quantity in drawn())
-    return (
-        '<p class="faint">In the margin: what a line costs in this net, with all that it calls.</p>'
-        f'<div class="wide" tabindex="0"><table class="source"><thead><tr>{heads}<th></th><th></th></tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table></div>"
-    )
+        return "".join([_margin(one, one.of(net, nodes, Options()), total) for one, total in totals.items()])
+
+    said = "In the margin: what a line costs in this net, with all that it calls."
+    return frame.listing(source, said, [bars.heading(quantity) for quantity in drawn()], margin)
 
 
 def _margin(quantity: Quantity, value: int, whole: int) -> str:
@@ -269,7 +208,7 @@ def _graph(net: Net) -> str:
     shown.append(f'<div class="wide" tabindex="0">{graph.draw_part(top).inline()}</div><div class="blocks">')
     for at, part in enumerate(blocks, 1):
         times = "once" if part.count == 1 else f"{part.count} times"
-        summary = f"<summary>{_text(part.title)} <span class='faint'>{times}</span></summary>"
+        summary = f"<summary>{text(part.title)} <span class='faint'>{times}</span></summary>"
         picture = f'<div class="wide" tabindex="0">{graph.draw_part(part).inline()}</div>'
         shown.append(f'<details id="part-{at}">{summary}{picture}</details>')
     return "\n".join([*shown, "</div></div>"])
@@ -292,7 +231,7 @@ def _costs(net: Net) -> str:
     )
     body = "\n".join(f"<tbody>{_group(row, layers[row.name])}</tbody>" for row in rows.values())
     table = f'<table id="table"><thead><tr>{head}</tr></thead>\n{body}</table>'
-    said = f'<p class="faint">{_text(CONVENTION)}.</p>'
+    said = f'<p class="faint">{text(CONVENTION)}.</p>'
     flat = '<label><input type="checkbox" id="flat">layers alone</label>'
     shown = f"<p>{_FOLD_ALL.format('table')} {flat}</p>" if len(rows) < len(every) else ""
     return f'{said}{shown}<div class="wide" tabindex="0">{table}</div>'
@@ -308,14 +247,14 @@ def _prefixes(path: str) -> Iterator[str]:
 def _group(row: Row, layers: Sequence[Row]) -> str:
     """Return a row, and those of the layers in it, whose names go on where its own ends."""
     if [layer.name for layer in layers] == [row.name]:
-        return _row(_text(row.name), row)
-    inner = (_row(_text(layer.name.removeprefix(f"{row.name}.")), layer) for layer in layers)
-    return "".join([_row(f"<button aria-expanded=true>{_text(row.name)}</button>", row), *inner])
+        return _row(text(row.name), row)
+    inner = (_row(text(layer.name.removeprefix(f"{row.name}.")), layer) for layer in layers)
+    return "".join([_row(f"<button aria-expanded=true>{text(row.name)}</button>", row), *inner])
 
 
 def _row(name: str, row: Row) -> str:
     """Return a row as short as HTML has it: the end of a cell or row is where the next begins, and 0 is not said."""
-    cells = [f"<tr><td>{name}<td>{_text(row.what)}<td>{_text(row.output or '')}"]
+    cells = [f"<tr><td>{name}<td>{text(row.what)}<td>{text(row.output or '')}"]
     for quantity in drawn():
         value = int(getattr(row, quantity.name))
         exact = f" data-v={value}" if value >= 1000 else ""
@@ -329,17 +268,4 @@ def _row(name: str, row: Row) -> str:
 def _findings(net: Net) -> str:
     """Return what the linter finds, with links to the lines."""
     source = net.recipe.net.file.source
-    shown = []
-    for finding in lint(net):
-        said = finding.diagnostic()
-        place = _text(str(finding.hit.span))
-        if finding.hit.span.source is source:
-            place = f'<a href="#line-{finding.hit.span.line}">{place}</a>'
-        more = _lines([*said.details, *([f"help: {said.help}"] if said.help else [])])
-        head = f'<strong class="{said.severity}">{said.severity}</strong> {_text(said.code)}, {place}'
-        shown.append(f"<li>{head}<br>{_text(said.message)}{more}</li>")
-    return f"<ul>{''.join(shown)}</ul>" if shown else "<p>nothing found</p>"
-
-
-def _lines(texts: Iterable[str]) -> str:
-    return "".join(f'<br><span class="faint">{_text(text)}</span>' for text in texts)
+    return frame.items((one.diagnostic() for one in lint(net)), source) or "<p>nothing found</p>"
