@@ -278,7 +278,7 @@ CODES: dict[str, Code] = {
         "an open or ill-placed decision",
         "`choose` makes a net a search space. Every decision has a name, from the labels around it and "
         "its variable or argument, and has to be decided before anything else: --set depth=3, or `decide depth=3` in "
-        "the body of a variant.",
+        "the body of a variant. What is left open `netdsl space` counts and draws from, and `netdsl report` shows.",
         _net("depth = choose(2, 3)\ndepth * conv 3x3, 64"),
         _net("depth = 2\ndepth * conv 3x3, 64"),
     ),

@@ -363,7 +363,8 @@ WORDS: dict[str, Word] = {
     "choose": Word(
         "a decision that makes the net a search space: `choose( )` of values, `choose:` of lines",
         "Each is called by the labels around it and what it is for, and all have to be made: with --set, with set= "
-        "of `netdsl.load`, or by `decide` of a variant.",
+        "of `netdsl.load`, or by `decide` of a variant. `netdsl space` counts the nets, says what they cost and "
+        "draws some within the budgets, `netdsl report` shows them on a page.",
         _net(
             "stage1:\n    depth = choose(1, 2, 3)\n    depth * conv choose(3x3, 5x5), 16\nneck: choose:\n"
             "    identity\n    conv 1x1, 64\ngap"
