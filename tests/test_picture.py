@@ -585,6 +585,8 @@ def test_pictures_of_spaces(name: str) -> None:
     for kind, x, y, _ in points:
         within = all(x <= at for at in upright) and all(y >= at for at in level)
         assert within == (kind == "bubble")
+    if name == "memory":
+        assert "; not looked at: memory <= 1200KB" in drawn.replace("&lt;", "<")
     if name == "digits_search":
         assert len(upright) == len(level) == 1
         assert {kind for kind, *_ in points} == {"bubble", "leader"}

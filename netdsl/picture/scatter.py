@@ -117,10 +117,13 @@ def draw(explored: Explored) -> Svg:
         f"all {nets} nets" if nets <= DRAWS else f"{len(drawn):,} of {nets_said(nets)} nets, drawn uniformly"
     )
     said = f"{picked}{'; faint: beyond a budget' * (not all(one.kept for one in drawn))}"
+    if explored.others:
+        asked = ", ".join(dict.fromkeys(printable(budget.span.text) for budget in explored.others))
+        said += f"; not looked at: {asked}"
     line = f"the line is exact: no net has more {up.title} at so few {across.title}"
     svg = Svg(right + _EDGE + max([0.0, *beyond]), bottom + 52, f"{title}; {said}; {line}")
     svg.text(_EDGE, 28, fitted(title, right - _EDGE, 17), "strong", size=17)
-    svg.text(_EDGE, 48, said, "faint")
+    svg.text(_EDGE, 48, fitted(said, svg.wide - 2 * _EDGE), "faint")
     svg.text(_EDGE, 64, line, "faint")
 
     for mark in across.marks:
