@@ -41,7 +41,9 @@ FRAMEWORKS = {
     "matplotlib",
     "rich",
     "optuna",
+    "psycopg",
     "sklearn",
+    "sqlalchemy",
 }
 LIBRARIES = {"lark", "networkx", "shtab"}
 
