@@ -607,7 +607,11 @@ def test_pictures_of_spaces(name: str) -> None:
 def test_small_and_odd_spaces(tmp_path: Path, text: str) -> None:
     found = space(tmp_path, text)
     check(str(scatter.draw(found)))
-    assert not Reader(space_page.render(found)).open
+    said = space_page.render(found)
+    assert not Reader(said).open
+    kept = "<dd>0 (0 %)</dd>" not in said
+    assert kept == ("params <= 4\n" not in text)
+    assert ("<del>" in said) == (kept and any(one.beyond for one in found.overview.choices))
 
 
 def test_axes() -> None:

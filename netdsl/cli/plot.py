@@ -33,7 +33,7 @@ def add(sub: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the picture."""
     from netdsl.network import Network
-    from netdsl.picture import bars, scatter, timeline
+    from netdsl.picture import bars, timeline
 
     if args.timeline and args.by:
         misuse("E550", "--timeline has a step for each layer, and --by groups bars", "choose one of them")
@@ -49,6 +49,8 @@ def run(args: argparse.Namespace) -> int:
         if args.timeline or args.by or args.batch != 1 or args.dtype != "float32":
             what = f"{net.space.name} is a search space, and the picture of one has no such options"
             misuse("E550", what, f"decide it with --set, or netdsl plot {args.spec} -o {args.output}")
+        from netdsl.picture import scatter
+
         write_picture(args.output, suffix, {".svg": lambda: str(scatter.draw(net))}, [net.space])
         return 0
     if args.timeline:

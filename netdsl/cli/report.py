@@ -28,7 +28,7 @@ def add(sub: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the page of a net or a space; of two nets, that of the second, and what changed from the first."""
     from netdsl.network import Network
-    from netdsl.picture import page, space_page
+    from netdsl.picture import page
 
     specs: list[str] = args.spec
     if len(specs) > 2:
@@ -38,6 +38,8 @@ def run(args: argparse.Namespace) -> int:
     if len(specs) == 1:
         made = network_or_space(args, specs[0])
         if not isinstance(made, Network):
+            from netdsl.picture import space_page
+
             write_picture(args.output, suffix, {".html": lambda: space_page.render(made)}, [made.space])
             return 0
         nets = [made]

@@ -97,11 +97,15 @@ def _key(choice: Choice) -> str:
 
 
 def _decisions(explored: Explored, found: Overview) -> str:
-    """Return the decisions with their options; those that are of no use are struck, and say why."""
+    """Return the decisions with their options; those that are of no use are struck, and say why.
+
+    Where no net keeps the budgets, that is said once, above.
+    """
     source = explored.space.recipe.net.file.source
     rows = []
     for one in found.choices:
-        options = ", ".join(_option(one, option) for option in one.options)
+        beyond = one.beyond if found.within.most else ()
+        options = ", ".join(_option(option, one.unused, beyond) for option in one.options)
         place = frame.place(one.span, source, f"line {one.span.line}")
         rows.append(
             f'<tr id="{_key(one)}"><td>{text(one.name)}</td><td class="text said">{options}</td><td>{place}</td></tr>'
@@ -111,9 +115,9 @@ def _decisions(explored: Explored, found: Overview) -> str:
     return f'<div class="wide" tabindex="0"><table class="choices">{head}<tbody>{"".join(rows)}</tbody></table></div>'
 
 
-def _option(choice: Choice, option: str) -> str:
-    """Return an option, struck if no net takes it."""
-    for never, where in ((choice.unused, "in no valid net"), (choice.beyond, "in no net within the budgets")):
+def _option(option: str, unused: Sequence[str], beyond: Sequence[str]) -> str:
+    """Return an option, struck if no net takes it, or none within the budgets."""
+    for never, where in ((unused, "in no valid net"), (beyond, "in no net within the budgets")):
         if option in never:
             return f'<del>{text(option)}</del> <em class="faint">({where})</em>'
     return text(option)
