@@ -27,6 +27,7 @@ import netdsl
 from netdsl import api, cli
 from netdsl.search import proxies, samplers, storage
 from netdsl.search import study as studies
+from netdsl.search.meaning import meaning
 from netdsl.search.nets import Nets
 from netdsl.search.objective import Objective
 
@@ -542,17 +543,19 @@ def test_a_study_without_a_meaning_is_taken_if_it_is_empty_and_has_the_goals(
     optuna.create_study(storage="sqlite:///x.db", study_name="Small", direction="minimize")
     assert search("--storage", "sqlite:///x.db") == 2
     assert "was not made by `netdsl search`" in capsys.readouterr().err
-    goals = ["minimize", "minimize", "maximize"]
-    optuna.create_study(storage="sqlite:///y.db", study_name="Small", directions=goals)
+    optuna.create_study(
+        storage="sqlite:///y.db", study_name="Small", directions=["minimize", "minimize", "maximize"]
+    )
     assert search("--storage", "sqlite:///y.db", trials=2) == 0
 
 
 def test_a_study_whose_maker_has_not_said_its_meaning_yet(capsys: Captured) -> None:
     space = nets()
     where = storage.opened("sqlite:///x.db", print)
-    goals = ["minimize", "minimize", "maximize"]
-    study = optuna.create_study(storage=where, study_name="Small", directions=goals)
-    said = {**studies.meaning(space, "objectives:score"), "objective": "another"}
+    study = optuna.create_study(
+        storage=where, study_name="Small", directions=["minimize", "minimize", "maximize"]
+    )
+    said = {**meaning(space, "objectives:score"), "objective": "another"}
     timer = threading.Timer(0.5, lambda: study.set_user_attr("netdsl", said))
     timer.start()
     assert search("--storage", "sqlite:///x.db") == 2

@@ -14,10 +14,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import optuna
 import pytest
+from optuna.exceptions import UpdateFinishedTrialError
 
 from netdsl import cli
 from netdsl.search import database, storage
@@ -259,6 +261,8 @@ def trials_of(url: str, name: str = "Small") -> list[Any]:
 
 def whole(url: str, value: Any, many: int, name: str = "Small") -> None:
     """Check that a study has so many nets, each once, and that nothing is left."""
+    failed = [one.user_attrs["error"] for one in trials_of(url, name) if "error" in one.user_attrs]
+    assert not failed
     assert value["trials"] == {"scored": many, "failed": 0}
     nets = [frozenset(one["decisions"].items()) for one in value["history"]]
     assert len(nets) == len(set(nets)) == many
@@ -355,6 +359,42 @@ def test_a_database_that_is_restarted_is_waited_for(
     assert "answers again" in err
     whole(url, value, 8)
     assert len(machine.scored()) == len(set(machine.scored())) == 8  # nobody was taken for lost
+
+
+def test_crashes_at_any_moment_lose_nothing(url: str, server: Server) -> None:
+    where = storage.opened(url, lambda text: None, GRACE)
+    study = optuna.create_study(storage=where, study_name="s")
+    over = Event()
+    numbers: list[int] = []
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            while not over.is_set():
+                with storage.quiet():
+                    trial = study.ask()
+                with database.beating(where, trial._trial_id), suppress(UpdateFinishedTrialError):
+                    trial.set_user_attr("worker", "w")
+                    trial.suggest_categorical("x", [1, 2, 3])
+                    study.tell(trial, 1.0, skip_if_finished=True)
+                numbers.append(trial.number)
+        except Exception as error:
+            errors.append(error)
+
+    threads = [Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for _ in range(6):
+        time.sleep(0.7)
+        server.stop(signal.SIGQUIT)
+        server.start()
+    over.set()
+    for thread in threads:
+        thread.join()
+    assert not errors
+    complete = [one.number for one in study.get_trials() if one.state.name == "COMPLETE"]
+    assert complete == sorted(numbers)
+    database.close(where)
 
 
 def test_a_database_that_stays_away_ends_the_command_and_the_study_goes_on(

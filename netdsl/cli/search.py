@@ -14,7 +14,7 @@ from netdsl import reading
 from netdsl.cli import common
 from netdsl.cli.common import inputs, look, misuse, note, positive, print_json, settings, spec_arguments
 from netdsl.cli.pictures import check_output, write_picture
-from netdsl.diagnostics import NetError
+from netdsl.diagnostics import NetError, internal
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
@@ -258,6 +258,8 @@ def _worker(job: Job) -> None:
         sys.exit(common.report(error.diagnostics))
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:
+        sys.exit(common.report([internal(error)]))
 
 
 def _follow() -> None:

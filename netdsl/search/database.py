@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import wraps
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
@@ -55,10 +55,6 @@ class Line:
                 self.told = False
                 self.note(f"{self.where} answers again")
 
-    def fails(self, error: BaseException) -> None:
-        """Note that it has not."""
-        self.broken = True
-
     def wait(self, waited: float, error: BaseException) -> None:
         """Wait a moment, after having waited for some seconds; raise Lost if that is enough."""
         if waited >= self.patience:
@@ -87,7 +83,7 @@ def opened(url: Any, where: str, note: Callable[[str], None], grace: int, again:
     from optuna.exceptions import StorageInternalError
     from optuna.storages import BaseStorage, RDBStorage
     from sqlalchemy import event
-    from sqlalchemy.exc import IntegrityError, ProgrammingError
+    from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
 
     postgresql = url.get_backend_name() == "postgresql"
     # a server that was restarted is met again; SQLite waits for who writes
@@ -120,8 +116,8 @@ def opened(url: Any, where: str, note: Callable[[str], None], grace: int, again:
             try:
                 RDBStorage.record_heartbeat(self, trial)
                 self.line.works()
-            except StorageInternalError as error:
-                self.line.fails(error)
+            except (StorageInternalError, SQLAlchemyError):
+                self.line.broken = True
 
     def asked(call: Callable[..., Any]) -> Any:
         """Return a method that asks until there is an answer."""
@@ -132,11 +128,13 @@ def opened(url: Any, where: str, note: Callable[[str], None], grace: int, again:
             while True:
                 try:
                     answer = call(self, *args, **kwargs)
-                except StorageInternalError as error:
-                    if not _passing(error):
+                except (StorageInternalError, SQLAlchemyError) as error:  # the latter from rolling back
+                    if not (reason := _passing(error)):
                         raise
-                    self.line.fails(error)
-                    self.line.wait(time.monotonic() - begin, getattr(error.__cause__, "orig", error))
+                    self.line.broken = True
+                    with suppress(SQLAlchemyError):
+                        RDBStorage.remove_session(self)
+                    self.line.wait(time.monotonic() - begin, reason)
                 else:
                     self.line.works()
                     return answer
@@ -161,14 +159,24 @@ def opened(url: Any, where: str, note: Callable[[str], None], grace: int, again:
     return Database(line)
 
 
-def _passing(error: BaseException) -> bool:
-    """Tell whether an error says that a database does not answer, and may later."""
-    from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-
-    cause = error.__cause__
-    return isinstance(cause, (OperationalError, InterfaceError)) or (
-        isinstance(cause, DBAPIError) and cause.connection_invalidated
+def _passing(error: BaseException) -> BaseException | None:
+    """Return the driver's error of a database that does not answer, and may later; None if it is another one."""
+    from sqlalchemy.exc import (
+        DBAPIError,
+        InterfaceError,
+        OperationalError,
+        PendingRollbackError,
+        SQLAlchemyError,
     )
+
+    cause = error if isinstance(error, SQLAlchemyError) else error.__cause__
+    if isinstance(cause, (OperationalError, InterfaceError)):
+        return cause.orig
+    if isinstance(cause, DBAPIError) and cause.connection_invalidated:
+        return cause.orig
+    return (
+        cause if isinstance(cause, PendingRollbackError) else None
+    )  # of a connection lost within a transaction
 
 
 def _in_utc(connection: Any, record: Any) -> None:
