@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 HELP = "search a space for nets that cost little and score much"
 EXAMPLES = (
-    "netdsl search digits_search --objective digits --trials 40 --storage sqlite:///digits.db",
-    "netdsl search space.net --objective train:accuracy --trials 200 --workers 2 --storage journal:///space.journal",
+    "netdsl search digits_search --objective digits --trials 40 -o best.net",
+    "netdsl search a.net --objective train:score --trials 99 --storage journal:///a.log",
 )
 SAMPLERS = ("surrogate", "tpe", "nsga", "uniform")
 GRACE = 60
