@@ -12,9 +12,10 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from threading import Event, Thread
+from threading import Barrier, Event, Thread
 from typing import Any
 
 import optuna
@@ -345,13 +346,10 @@ def test_a_search_whose_workers_all_died(machine: Machine) -> None:
 # ---------------------------------------------------------------- a database that is away
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT])
-def test_a_database_that_is_restarted_is_waited_for(
-    how: signal.Signals, url: str, server: Server, machine: Machine
-) -> None:
+def test_a_database_that_is_restarted_is_waited_for(url: str, server: Server, machine: Machine) -> None:
     process = machine.start(url, "second", 8, "--workers", "2")
     wait_for(lambda: len(machine.scored()) >= 3)
-    server.stop(how)
+    server.stop()
     time.sleep(GRACE + 2)
     server.start()
     value, err = ended(process)
@@ -359,6 +357,27 @@ def test_a_database_that_is_restarted_is_waited_for(
     assert "answers again" in err
     whole(url, value, 8)
     assert len(machine.scored()) == len(set(machine.scored())) == 8  # nobody was taken for lost
+
+
+def test_nobody_is_lost_who_could_say_nothing_while_the_database_was_away(url: str, server: Server) -> None:
+    where = storage.opened(url, lambda text: None, GRACE)
+    study = optuna.create_study(storage=where, study_name="s")
+    with storage.quiet():
+        where.record_heartbeat(study.ask()._trial_id)
+    server.stop()
+    time.sleep(GRACE + 1)
+    waiting = Thread(target=study.get_trials)
+    waiting.start()
+    time.sleep(0.5)
+    server.start()
+    waiting.join()
+    with storage.quiet():
+        optuna.storages.fail_stale_trials(study)
+        assert study.get_trials()[0].state.name == "RUNNING"
+        time.sleep(GRACE / 2)
+        optuna.storages.fail_stale_trials(study)
+    assert study.get_trials()[0].state.name == "FAIL"
+    database.close(where)
 
 
 def test_crashes_at_any_moment_lose_nothing(url: str, server: Server) -> None:
@@ -447,6 +466,20 @@ def test_machines_join_a_study_at_the_same_time(url: str, tmp_path: Path) -> Non
     _, err = ended(other.start(url, "together", 13), 2)
     assert "the study Small of postgresql://someone@127.0.0.1:" in err
     assert "is about something else: other layers, with the same decisions" in err
+
+
+def test_tables_are_made_by_several_at_the_same_time(url: str) -> None:
+    together = Barrier(4)
+
+    def opened(number: int) -> Any:
+        together.wait()
+        return storage.opened(url, print)
+
+    with ThreadPoolExecutor(4) as pool:
+        found = [*pool.map(opened, range(4))]
+    for one in found:
+        assert one.get_all_studies() == []
+        database.close(one)
 
 
 def test_studies_of_one_database_do_not_mix(url: str, tmp_path: Path) -> None:

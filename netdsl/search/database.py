@@ -94,13 +94,17 @@ def opened(url: Any, where: str, note: Callable[[str], None], grace: int, again:
 
         def __init__(self, line: Line) -> None:
             self.line = line
-            super().__init__(
-                url.render_as_string(hide_password=False),
-                engine_kwargs=engine,
-                heartbeat_interval=max(1, grace // 4),
-                grace_period=grace,
-                heartbeat_stale_trial_callback=again,
-            )
+            try:
+                super().__init__(
+                    url.render_as_string(hide_password=False),
+                    engine_kwargs=engine,
+                    heartbeat_interval=max(1, grace // 4),
+                    grace_period=grace,
+                    heartbeat_stale_trial_callback=again,
+                )
+            except BaseException:
+                close(self)
+                raise
             if postgresql:  # signs of life are compared as local times
                 event.listen(self.engine, "connect", _in_utc)
                 self.engine.dispose()
@@ -198,7 +202,7 @@ def close(where: BaseStorage) -> None:
     """Close the connections to a database."""
     from optuna.storages import RDBStorage
 
-    if isinstance(where, RDBStorage):
+    if isinstance(where, RDBStorage) and "engine" in vars(where):  # if it came so far
         where.engine.dispose()
 
 
