@@ -360,7 +360,7 @@ def test_a_database_that_is_restarted_is_waited_for(url: str, server: Server, ma
 
 
 def test_nobody_is_lost_who_could_say_nothing_while_the_database_was_away(url: str, server: Server) -> None:
-    where = storage.opened(url, lambda text: None, GRACE)
+    where: Any = storage.opened(url, lambda text: None, GRACE)
     study = optuna.create_study(storage=where, study_name="s")
     with storage.quiet():
         where.record_heartbeat(study.ask()._trial_id)
@@ -381,7 +381,7 @@ def test_nobody_is_lost_who_could_say_nothing_while_the_database_was_away(url: s
 
 
 def test_crashes_at_any_moment_lose_nothing(url: str, server: Server) -> None:
-    where = storage.opened(url, lambda text: None, GRACE)
+    where: Any = storage.opened(url, lambda text: None, GRACE)
     study = optuna.create_study(storage=where, study_name="s")
     over = Event()
     numbers: list[int] = []
