@@ -26,8 +26,6 @@ EXPLORE = 0.15
 """The share of uniform draws among the surrogate's later proposals."""
 TRIES = 50
 """How many draws are made for one that was not tried before."""
-POINTS = 4096
-"""How many points hypervolume is estimated by."""
 STRENGTHS = tuple([10.0 ** (n / 2) for n in range(-4, 5)])
 """What the ridge may weigh; leaving one out says which."""
 
@@ -129,27 +127,12 @@ def wish(inner: BaseSampler, study: Study, trial: FrozenTrial, options: Mapping[
 
 
 def promising(nets: Nets, trials: Sequence[FrozenTrial], random: Random) -> Iterator[Answers]:
-    """Yield the front of costs and predicted scores, first what would add most to what was found.
+    """Yield the front of costs and predicted scores, in an order that chance decides.
 
-    That is hypervolume: the share of `POINTS` of the box, from the best to the worst of each cost and the score that
-    there are, that a net is better than in all, and no net that was scored is.
+    Choosing by how much a net would add to what was found was tried, and worse: it believes the predictions.
     """
-    import numpy as np
-
-    scores = regression([one.params for one in trials], [one.values[-1] for one in trials])
-    mean = sum([one.values[-1] for one in trials]) / len(trials)
-    usual = sum([scores[answer] for one in trials for answer in one.params.items()]) / len(trials)
-    front = nets.front(scores)
-    # less is better in all columns
-    known = np.array([[*nets.costs(one.params), -one.values[-1]] for one in trials])
-    hoped = np.array([[*costs, usual - mean - score] for *costs, score in front.sums])
-    low, high = np.minimum(known.min(0), hoped.min(0)), known.max(0)
-    chance = np.random.default_rng(random.randrange(2**32))
-    points = low + chance.random((POINTS, len(low))) * (high - low)
-    beaten = (known[:, None] <= points).all(2).any(0)
-    left = points[~beaten]
-    gains = np.array([(one <= left).all(1).sum() for one in hoped])
-    for place in np.argsort(-gains, kind="stable").tolist():
+    front = nets.front(regression([one.params for one in trials], [one.values[-1] for one in trials]))
+    for place in random.sample(range(len(front)), len(front)):
         yield front.answers(place)
 
 
