@@ -48,6 +48,8 @@ class Nets:
                 raise NetError([Diagnostic("E500", what, help=help)])
         self.recipe = recipe
         self.columns = tuple(columns)
+        self.titles = tuple([known[name].title for name in columns])
+        """What they are called."""
         explored = self.explored = Explored(Space(recipe))
         self.space, self.lattice, self.others = explored.space, explored.lattice, explored.others
         self.options: dict[str, int] = {}

@@ -24,7 +24,8 @@ def render_text(nets: Nets, found: Sequence[Scored], counted: Tally, look: Look 
     chosen = front(found)
     rows = [[str(net.number), f"{net.score:.4f}", *map(human, net.costs)] for net in chosen]
     many = f"{counted.complete} nets scored" + (f", {counted.failed} failed" if counted.failed else "")
-    shown = f"{len(chosen)} are on the front of {', '.join((*nets.columns, 'score'))}"
+    are = "is" if len(chosen) == 1 else "are"
+    shown = f"{len(chosen)} {are} on the front of {', '.join((*nets.titles, 'score'))}"
     caption = f"{printable(nets.recipe.net.name)}: {many}, of which {shown}"
     first = best(found)
     options = " ".join(f"--set {quote(f'{k}={v}')}" for k, v in nets.texts(first.answers).items())
@@ -33,7 +34,7 @@ def render_text(nets: Nets, found: Sequence[Scored], counted: Tally, look: Look 
     if ranked:
         said = ", ".join(f"{name} {rank:+.2f}" for name, rank in ranked.items())
         notes.append(f"rank correlation with the score over {of} nets: {said}")
-    sheet = Sheet(["trial", "score", *nets.columns], rows, caption=caption, notes=notes)
+    sheet = Sheet(["trial", "score", *nets.titles], rows, caption=caption, notes=notes)
     return f"{sheet.text(look)}\n{options}"
 
 
@@ -63,9 +64,7 @@ def picture(nets: Nets, found: Sequence[Scored]) -> Svg:
         )
         for net in found
     ]
-    words = {"macs": "MACs"}
-    names = [words.get(name, name) for name in nets.columns]
-    return draw(points, f"{nets.space.name}: {len(found)} nets", *(names or ["no cost"])[:2])
+    return draw(points, f"{nets.space.name}: {len(found)} nets", *(nets.titles or ("no cost",))[:2])
 
 
 def as_object(

@@ -96,6 +96,8 @@ def proposed(
         for wanted in promising(nets, scored, random):
             if new(wanted) and nets.keeps_others(wanted):
                 return wanted
+        if (near := nets.nearest(wanted, new, random)) is not None:  # all of the front was tried
+            return near
     for _ in range(TRIES):
         answers = nets.draw(random)
         if new(answers):

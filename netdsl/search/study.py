@@ -351,10 +351,9 @@ def described(nets: Nets, trial: FrozenTrial) -> str:
     taken = ", ".join(f"{name}={option}" for name, option in nets.texts(trial.params).items())
     if trial.state.name != "COMPLETE":
         return f"failed, {trial.user_attrs.get('error', 'without a message')}: {taken}"
-    costs = ", ".join(
-        f"{human(cost)} {name}" for cost, name in zip(nets.costs(trial.params), nets.columns, strict=True)
-    )
-    return f"{trial.values[-1]:.4f}, {costs}, {trial.user_attrs.get('seconds', 0):.1f} s: {taken}"
+    costs = zip(nets.costs(trial.params), nets.titles, strict=True)
+    numbers = [f"{trial.values[-1]:.4f}", *(f"{human(cost)} {title}" for cost, title in costs)]
+    return f"{', '.join(numbers)}, {trial.user_attrs.get('seconds', 0):.1f} s: {taken}"
 
 
 def scored(nets: Nets, study: Study) -> list[Scored]:
