@@ -646,6 +646,20 @@ def test_a_killed_workers_trial_is_run_again(url: str, capsys: Captured) -> None
     assert "waiting for 1 trial" in err
 
 
+def test_two_that_propose_a_net_at_the_same_time_do_not_both_score_it() -> None:
+    space = nets()
+    study = studies.opened(space, "o", optuna.storages.InMemoryStorage(), "s")
+    worker = studies.Worker(study, study._storage, space, Objective("o", lambda net: 1.0), "uniform", 0, str)
+    early = study.ask()
+    wish = early.relative_params
+    late = study.ask()
+    for name, index in wish.items():
+        options = optuna.distributions.CategoricalDistribution(range(space.options[name]))
+        study._storage.set_trial_param(late._trial_id, name, index, options)
+    with pytest.raises(studies.Passed, match="the same net"):
+        worker.scored(early, 10)
+
+
 def test_a_net_that_kills_its_workers_is_given_up() -> None:
     space = nets()
     where = optuna.storages.InMemoryStorage()
