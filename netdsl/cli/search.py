@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 HELP = "search a space for nets that cost little and score much"
 EXAMPLES = (
     "netdsl search digits_search --objective digits --trials 40 -o best.net",
-    "netdsl search a.net --objective train:score --trials 9 --storage sqlite:///a.db",
+    "netdsl search a.net --objective my:score --trials 9 --storage sqlite:///a.db",
 )
 SAMPLERS = ("surrogate", "tpe", "nsga", "uniform")
 GRACE = 60
