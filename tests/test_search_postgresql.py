@@ -475,7 +475,7 @@ def test_tables_are_made_by_several_at_the_same_time(url: str) -> None:
         together.wait()
         return storage.opened(url, print)
 
-    with ThreadPoolExecutor(4) as pool:
+    with storage.quiet(), ThreadPoolExecutor(4) as pool:  # filters of warnings are shared by threads
         found = [*pool.map(opened, range(4))]
     for one in found:
         assert one.get_all_studies() == []
