@@ -402,3 +402,9 @@ variant small = Supernet(width=0.75):
     space = Space(api.recipe(file, "small", {}, {}))
     assert overview(Explored(space)).nets == 17_006_112 // (3 * 3 * 3 * 3)
     assert "stage1.depth" not in space.decisions
+
+
+def test_a_decision_is_not_fitted() -> None:
+    net = netdsl.load("search", set=next(netdsl.explore("search").draw()))
+    with pytest.raises(NetError, match="width is a decision of a search space"):
+        net.fit("width", "macs=300M")

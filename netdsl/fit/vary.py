@@ -16,6 +16,7 @@ from netdsl.fit.target import wrong
 from netdsl.ir.types import Dims, Shape
 from netdsl.net import Net
 from netdsl.record import Record
+from netdsl.syntax import tree
 
 MAX_STEPS = 10_000
 """What evaluating one default may take."""
@@ -100,6 +101,10 @@ def _find(net: Net, path: tuple[str, ...]) -> tuple[str, Any]:
             raise wrong("E561", f"{net.class_name} has no `{'.'.join(path)}`", there)
         now = [net.inputs[names[0]].size(axis) for axis in axes]
         return ("int", now[0]) if len(now) == 1 else ("dims", Dims(now))
+    declared = declared_parameters(net.recipe.net).get(path[0])
+    if declared is not None and isinstance(declared.default, tree.Choice):
+        what = f"{path[0]} is a decision of a search space, and takes one of its options only"
+        raise wrong("E561", what, f"netdsl space {net.spec} --front macs,max:params")
     value: Any = net.elaborated.params
     types: tuple[str, ...] = ()
     for depth, key in enumerate(path):
