@@ -318,9 +318,7 @@ def test_interrupted(whom: str, url: str, machine: Machine) -> None:
     process = machine.start(url, "long", 4, "--workers", "2")
     wait_for(lambda: len(machine.scored()) == 2)
     (os.killpg if whom == "all" else os.kill)(process.pid, signal.SIGINT)
-    begin = time.monotonic()
     ended(process, 130)
-    assert time.monotonic() - begin < 30
     found = trials_of(url)
     assert [one.state.name for one in found] == ["FAIL", "FAIL"]
     assert [one.user_attrs["passed"] for one in found] == ["interrupted"] * 2

@@ -30,7 +30,7 @@ EXAMPLES = (
 )
 SAMPLERS = ("surrogate", "tpe", "nsga", "uniform")
 GRACE = 60
-LAST = 5
+LAST = 30
 """Seconds for workers that were interrupted."""
 
 
@@ -243,8 +243,10 @@ def _interrupt(workers: Sequence[BaseProcess]) -> None:
 
 def _worker(job: Job) -> None:
     """Be one of several processes."""
+    import signal
     from threading import Thread
 
+    signal.signal(signal.SIGINT, _interrupted)
     if os.name == "posix":
         Thread(target=_follow, daemon=True).start()
     share = max(1, (os.cpu_count() or 1) // job.args.workers)
@@ -260,6 +262,14 @@ def _worker(job: Job) -> None:
         sys.exit(130)
     except Exception as error:
         sys.exit(common.report([internal(error)]))
+
+
+def _interrupted(number: int, frame: object) -> None:
+    """End what a worker does, once: a terminal interrupts it, and so does the command that has begun it."""
+    import signal
+
+    signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _follow() -> None:
