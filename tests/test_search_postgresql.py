@@ -107,6 +107,16 @@ def stops(net):
 """
 
 
+BEGIN = """\
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell runs in its background ignores it
+from netdsl.__main__ import main
+if __name__ == "__main__":
+    sys.exit(main())
+"""
+"""The command."""
+
+
 class Server:
     """A PostgreSQL server of our own, which runs as another user than root: it refuses to be that."""
 
@@ -218,7 +228,7 @@ class Machine:
 
     def start(self, url: str, objective: str, trials: int, *options: str) -> subprocess.Popen[str]:
         """Start the command."""
-        command = [sys.executable, "-m", "netdsl", *self.arguments(url, objective, trials, *options)]
+        command = [sys.executable, "-c", BEGIN, *self.arguments(url, objective, trials, *options)]
         return subprocess.Popen(
             command,
             cwd=self.folder,
@@ -227,8 +237,6 @@ class Machine:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
-            # a shell lets what runs in its background ignore it
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
 
     def scored(self) -> list[str]:
