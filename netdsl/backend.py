@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from netdsl.diagnostics import Diagnostic, NetError, did_you_mean
+from netdsl.elaborate.evaluate import deep_recursion
 from netdsl.ir.graph import Node
 from netdsl.net import Net
 from netdsl.ops import Op, points
@@ -216,13 +217,15 @@ def spare_state(net: Net) -> dict[str, Sequence[int]]:
 
 def emit(net: Net, backend: str = "torch") -> str:
     """Return the source of a module for a backend; raise NetError if there is none of that name."""
-    return find(backend).emit(net)
+    with deep_recursion():  # a product of many values is as deep
+        return find(backend).emit(net)
 
 
 def build(net: Net, backend: str = "torch") -> Any:
     """Return the module itself, with initial weights; raise NetError where the framework is missing."""
     chosen = find(backend)
-    return chosen.build(chosen.emit(net), net)
+    with deep_recursion():
+        return chosen.build(chosen.emit(net), net)
 
 
 def emit_family(nets: Sequence[Net], backend: str = "torch") -> dict[str, str]:
@@ -232,13 +235,14 @@ def emit_family(nets: Sequence[Net], backend: str = "torch") -> dict[str, str]:
         NetError: There is no such backend, or it cannot write them.
     """
     chosen = find(backend)
-    if isinstance(chosen, FamilyBackend):
-        return dict(chosen.files(nets))
-    if len(nets) > 1:
-        net = nets[0]
-        help = f"choose one: {net.spec}:{net.name}"
-        raise NetError([Diagnostic("E506", f"the {chosen.name} backend writes one net a file", help=help)])
-    return {f"{module_name(nets)}.py": chosen.emit(nets[0])}
+    with deep_recursion():
+        if isinstance(chosen, FamilyBackend):
+            return dict(chosen.files(nets))
+        if len(nets) > 1:
+            net = nets[0]
+            help = f"choose one: {net.spec}:{net.name}"
+            raise NetError([Diagnostic("E506", f"the {chosen.name} backend writes one net a file", help=help)])
+        return {f"{module_name(nets)}.py": chosen.emit(nets[0])}
 
 
 def module_name(nets: Sequence[Net]) -> str:

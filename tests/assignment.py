@@ -9,6 +9,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Sequence
 
+from netdsl.elaborate.evaluate import deep_recursion
+
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -16,7 +18,8 @@ def unassigned(text: str) -> list[str]:
     """Return "function:line: name" for each read of a local name that some path to it does not bind."""
     module = ast.parse(text)
     functions = [node for node in ast.walk(module) if isinstance(node, Function)]
-    return [one for function in functions for one in Reads(function).found]
+    with deep_recursion():  # an expression of many values is as deep
+        return [one for function in functions for one in Reads(function).found]
 
 
 class Reads:

@@ -777,3 +777,21 @@ def test_a_class_requires_what_the_spec_does(given: dict[str, Any], legal: bool)
     else:
         with pytest.raises(NetError, match="is required"):
             loads(REQUIRES, **own)
+
+
+@pytest.mark.parametrize("backend", ["torch", "flax"])
+def test_a_product_of_a_thousand_values_is_written(backend: str) -> None:
+    text = """block B(c):
+    conv: conv 3x3, c
+    fork:
+        identity
+        for i in range(1000):
+            gap
+    mul
+
+net N:
+    input 3, 8x8
+    a: B 4
+"""
+    made = netdsl.loads(text).emit(backend)
+    compile(made, "n.py", "exec")
