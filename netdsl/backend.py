@@ -241,7 +241,9 @@ def emit_family(nets: Sequence[Net], backend: str = "torch") -> dict[str, str]:
         if len(nets) > 1:
             net = nets[0]
             help = f"choose one: {net.spec}:{net.name}"
-            raise NetError([Diagnostic("E506", f"the {chosen.name} backend writes one net a file", help=help)])
+            raise NetError(
+                [Diagnostic("E506", f"the {chosen.name} backend writes one net a file", help=help)]
+            )
         return {f"{module_name(nets)}.py": chosen.emit(nets[0])}
 
 

@@ -607,3 +607,8 @@ def test_what_is_long_is_not_looked_into() -> None:
 @pytest.mark.parametrize("line", ["identity if", "relu if big if big"])
 def test_a_condition_that_is_none_is_not_repeated(line: str) -> None:
     assert error(line).help == ""
+
+
+def test_a_stride_of_what_has_none_is_answered() -> None:
+    with pytest.raises(netdsl.NetError, match="unknown op `where`"):
+        netdsl.loads("net N:\n    input 3, 8x8\n    a: where 3, 4, /2\n")
