@@ -145,8 +145,7 @@ class Net:
 
     def vary(self, name: str, value: Any) -> Self:
         """Return the same net with another value of one parameter; raise NetError if there is none."""
-        recipe = self.recipe
-        return type(self)(recipe.replace(settings={**recipe.settings, name: value}))
+        return type(self)(self.recipe.given({name: value}))
 
     @property
     def graph(self) -> Graph:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, Self
 
 from netdsl.collector import no_collection
 from netdsl.diagnostics import Diagnostic, Label, NetError, did_you_mean
@@ -109,6 +109,10 @@ class Recipe(Record):
     def answers(self) -> Mapping[str, Any]:
         """All that is given: what the variant's text decides, and the settings, which win."""
         return {**self.variant.decided, **self.settings} if self.variant is not None else self.settings
+
+    def given(self, settings: Mapping[str, Any]) -> Self:
+        """Return what makes the same net with further settings, which win."""
+        return self.replace(settings={**self.settings, **settings})
 
     def elaborate(self) -> Elaborated:
         """Return the net's graph; raise NetError with every error found."""

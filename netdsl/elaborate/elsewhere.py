@@ -397,9 +397,8 @@ def _written(op: type[Op], params: Mapping[str, Param], given: Mapping[str, str]
     needs = [name for name in op.positional if name in given or params[name].default is MISSING]
     words = [given.get(name) or _example(op, name) for name in needs]
     for name, text in given.items():
-        if (
-            name in needs or name not in params
-        ):  # what it has no parameter for, as `/2` of a mask, is left out
+        # what it has no parameter for, as `/2` of a mask, is left out
+        if name in needs or name not in params:
             continue
         if text == show(params[name].default) or _is_same(params, given, name):
             continue

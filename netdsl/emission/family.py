@@ -1207,9 +1207,7 @@ class Family:
                     longer[name] = value + _MORE
                 elif isinstance(value, tuple) and not isinstance(value, Dims):
                     longer[name] = (*value, *value[-1:] * _MORE)
-            more = (
-                recipe.replace(settings={**recipe.settings, name: value}) for name, value in longer.items()
-            )
+            more = (recipe.given({name: value}) for name, value in longer.items())
             for one in (recipe, *more):
                 for site, seen in observed_turns(one).items():
                     found.setdefault(site, []).extend(

@@ -195,7 +195,7 @@ def sample(recipe: Recipe) -> tuple[Net, int]:
         if any(diagnostic.code != "E217" for diagnostic in error.diagnostics):
             raise
     open_ = {d.name: d.options[0] for d in elaborator.walker.decisions.values() if d.chosen is None}
-    return Net(recipe.replace(settings={**recipe.settings, **open_})), len(open_)
+    return Net(recipe.given(open_)), len(open_)
 
 
 def _told_apart(hit: Hit, layers: Sequence[str], facts: Facts) -> Iterator[Label]:

@@ -104,6 +104,8 @@ class Quantity(ABC):
     """Where its column stands."""
     additive = False
     """Whether the number of a net is the sum of those of its layers."""
+    costed = False
+    """Whether its number of a layer follows from the layer's cost alone, and whether it is there in training only."""
     options: tuple[str, ...] = ()
     """Which of batch, dtype, train and optimizer it may be asked for."""
     training = False
@@ -168,8 +170,6 @@ class Summed(Quantity):
     """A quantity whose number of several layers is the sum of theirs."""
 
     additive = True
-    costed = False
-    """Whether its number of a layer follows from the layer's cost alone, and whether it is there in training only."""
     options = ("batch", "dtype", "train")
 
     @abstractmethod

@@ -93,7 +93,7 @@ class Nets:
 
     def network(self, answers: Answers) -> Network:
         """Return a net of the space, elaborated."""
-        return Network(self.recipe.replace(settings={**self.recipe.settings, **self.texts(answers)}))
+        return Network(self.recipe.given(self.texts(answers)))
 
     def texts(self, answers: Answers) -> dict[str, str]:
         """Return the options that are taken, as the spec says them."""

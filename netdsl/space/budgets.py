@@ -120,7 +120,7 @@ class Summed(Claim):
             raise NotSummed
         if quantity is not None:
             self.met = True
-            if not getattr(quantity, "costed", False):
+            if not quantity.costed:
                 raise NotSummed
             given: Mapping[str, Any] = {}
             if isinstance(node, tree.CallExpr):

@@ -66,11 +66,7 @@ class Overview(Record):
 
 def counted() -> dict[str, Quantity]:
     """Return the quantities that are sums of what layers cost, as people are shown them."""
-    return {
-        name: quantity
-        for name, quantity in catalogue().items()
-        if getattr(quantity, "costed", False) and quantity.shown
-    }
+    return {name: quantity for name, quantity in catalogue().items() if quantity.costed and quantity.shown}
 
 
 class Explored:
@@ -120,11 +116,9 @@ class Explored:
             edge = self.lattice.edges[at][0]
             answers.update(edge.answers)
             at = edge.end
-        net = Net(
-            self.space.recipe.replace(settings={**self.space.recipe.settings, **self.space.texts(answers)})
-        )
+        cost = Net(self.space.recipe.given(self.space.texts(answers))).cost()
         costs = self.space.costs(answers)
-        if (net.cost().params, net.cost().macs) != (costs[0] + costs[5], costs[2]):
+        if (cost.params, cost.macs) != (costs[0] + costs[5], costs[2]):
             raise AssertionError(
                 f"{self.space.name}: a net costs something else than its way through the space"
             )
@@ -193,8 +187,7 @@ class Explored:
 
     def keeps(self, net: Mapping[str, str]) -> bool:
         """Tell whether a net keeps all budgets, those too that are no sums."""
-        recipe = self.space.recipe
-        return not check(Net(recipe.replace(settings={**recipe.settings, **net})))
+        return not check(Net(self.space.recipe.given(net)))
 
     def front(self, goals: Sequence[tuple[str, bool]]) -> list[tuple[tuple[int, ...], dict[str, str]]]:
         """Return the nets within the budgets that no other is as good as: what they cost, and what is decided.
@@ -282,9 +275,8 @@ def wrong(space: Space, most: int) -> list[Diagnostic]:
 
 def said(space: Space, answers: Mapping[str, int], otherwise: Diagnostic) -> Diagnostic:
     """Return the first error of nets that begin with some answers, as elaboration says it."""
-    recipe = space.recipe.replace(settings={**space.recipe.settings, **space.partly(answers)})
     try:
-        recipe.elaborate()
+        space.recipe.given(space.partly(answers)).elaborate()
     except NetError as error:
         return next((one for one in error.diagnostics if one.code != "E217"), otherwise)
     return otherwise

@@ -211,7 +211,7 @@ class Space:
     def refused(self, net: Mapping[str, str]) -> NetError:
         """Return the error of elaboration for a net that is none."""
         try:
-            self.recipe.replace(settings={**self.recipe.settings, **net}).elaborate()
+            self.recipe.given(net).elaborate()
         except NetError as error:
             return error
         raise AssertionError("elaboration takes what the space refuses")
