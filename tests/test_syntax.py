@@ -1,14 +1,16 @@
 """Text to tree: spans, recovery, and what the limits keep from happening."""
 
+import random
 import time
 
 import pytest
 
 from netdsl import data
 from netdsl.diagnostics import NetError
+from netdsl.elaborate.files import Files
 from netdsl.source import Source
 from netdsl.syntax import tree
-from netdsl.syntax.parse import parse
+from netdsl.syntax.parse import Unreadable, parse
 
 
 def parsed(text: str) -> tree.File:
@@ -115,6 +117,35 @@ def shape(node: object) -> object:
 def test_every_line_that_cannot_be_read_is_reported() -> None:
     text = "net N:\n" + "".join(f"    conv 3x3 {i}\n    relu\n" for i in range(10))
     assert errors(text) == [("E100", 2 + 2 * i) for i in range(10)]
+
+
+def test_lines_that_cannot_be_read_have_a_place_in_the_tree() -> None:
+    with pytest.raises(Unreadable) as caught:
+        parsed(
+            "net N:\n    input 3, 8x8\n    a, b = (3 -> relu\n    relu\n    defualt conv 3x3,\n    x{1} = (\n"
+        )
+    assert caught.value.rest is not None
+    (net,) = caught.value.rest.items
+    assert isinstance(net, tree.Net)
+    assert [type(one).__name__ for one in net.body] == ["Input", "Broken", "Line", "Broken", "Broken"]
+    bind, default, computed = (one for one in net.body if isinstance(one, tree.Broken))
+    assert (bind.defined, bind.names, bind.defaults) == (("a", "b"), ("a", "b", "relu"), "")
+    assert (default.defined, default.defaults, default.computed) == ((), "conv", False)
+    assert computed.computed
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_nothing_wrong_follows_from_a_line_that_cannot_be_read(seed: int) -> None:
+    draw = random.Random(seed)
+    name = draw.choice(data.names("specs", ".net"))
+    lines = data.read("specs", name).split("\n")
+    at = draw.choice([i for i, line in enumerate(lines) if line.strip() and line.strip()[0] != "#"])
+    lines[at] += draw.choice([" )", " (", " $", ' "abc', " ->", " , ,"])
+    with pytest.raises(NetError) as caught:
+        Files(lambda name, _: Source(name, data.read("specs", name))).load(Source(name, "\n".join(lines)))
+    codes = [d.code for d in caught.value.diagnostics]
+    assert len(codes) <= 2, (lines[at], caught.value)
+    assert all(code.startswith("E1") for code in codes), (lines[at], caught.value)
 
 
 def test_not_more_than_twenty_errors() -> None:

@@ -21,6 +21,7 @@ from netdsl.elaborate.values import (
     InitFunction,
     NetDecl,
     OpValue,
+    Poisoned,
     Ramp,
     SpecError,
     TableValue,
@@ -242,19 +243,41 @@ def bind(
     copy: int | None = None,
 ) -> dict[str, Given]:
     """Return what the arguments give, by parameter. `copy` is the turn of the repetition, for `first`."""
+    try:
+        return _bound(evaluator, params, args, env, source, what, copy)
+    except Poisoned:  # one of them is unknown, and the others are right or wrong
+        for arg in args:
+            if isinstance(arg, tree.Keyword) and arg.name not in params:
+                raise _no_argument(params, arg, source, what) from None
+        raise
+
+
+def _no_argument(params: Mapping[str, Param], arg: tree.Keyword, source: Source, what: str) -> SpecError:
+    from netdsl.elaborate.elsewhere import argument  # only errors need it
+
+    known = list(params)
+    text = source.text[arg.value.start : arg.value.end]
+    help = argument(params, arg.name, text) or did_you_mean(arg.name, known)
+    help = help or (f"{what} takes {', '.join(known)}" if known else "")
+    return fail("E202", f"{what} has no argument `{arg.name}`", Span(source, arg.start, arg.end), help)
+
+
+def _bound(
+    evaluator: Evaluator,
+    params: Mapping[str, Param],
+    args: tuple[tree.Argument, ...],
+    env: Env,
+    source: Source,
+    what: str,
+    copy: int | None,
+) -> dict[str, Given]:
     given: dict[str, Given] = {}
     named = {name for arg in args if (name := _keyword(arg))}
     for arg in args:
         span, fits = Span(source, arg.start, arg.end), False
         if isinstance(arg, tree.Keyword):
             if arg.name not in params:
-                from netdsl.elaborate.elsewhere import argument  # only errors need it
-
-                known = list(params)
-                text = source.text[arg.value.start : arg.value.end]
-                help = argument(params, arg.name, text) or did_you_mean(arg.name, known)
-                help = help or (f"{what} takes {', '.join(known)}" if known else "")
-                raise fail("E202", f"{what} has no argument `{arg.name}`", span, help)
+                raise _no_argument(params, arg, source, what)
             name, node = arg.name, arg.value
             evaluate = evaluator.flowing if params[name].types == ("value",) else evaluator.eval
             try:

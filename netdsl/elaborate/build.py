@@ -69,13 +69,26 @@ class Builder(Walker):
 
     def check_layer(self, node: tree.Layer, place: Place) -> tuple[OpValue, Mapping[str, Given]] | None:
         """Report what is wrong in the text of a block, too, whatever flows there."""
-        called = super().check_layer(node, place)
+        value = place.env.find_name(node.op.text)
+        decl = value.target if isinstance(value, OpValue) else None
+        try:
+            called = super().check_layer(node, place)
+        except Poisoned:
+            if isinstance(decl, BlockDecl):
+                unknown = Given(POISON, place.span(node))
+                self.look_into(decl, dict.fromkeys(declared_parameters(decl), unknown), node, place)
+            raise
         value, own = called or (None, {})
-        decl = value and value.target
-        if value is None or not isinstance(decl, BlockDecl) or decl in self.looked_into:
-            return called
+        if value is not None and isinstance(decl, BlockDecl):
+            given = merge(place.defaults.get(decl.name, {}), value.args, own)
+            self.look_into(decl, self.scheduled(given), node, place)
+        return called
+
+    def look_into(self, decl: BlockDecl, given: Mapping[str, Given], node: tree.Layer, place: Place) -> None:
+        """Run a block's body on a value that nobody knows, once, for what is wrong in its text."""
+        if decl in self.looked_into:
+            return
         self.looked_into.add(decl)
-        given = self.scheduled(merge(place.defaults.get(decl.name, {}), value.args, own))
         span = place.span(node)
         inputs = [name.text for name in decl.node.inputs]
         self.evaluator.enter(node, place.source)
@@ -83,7 +96,6 @@ class Builder(Walker):
             self.inside(decl, given, inputs, POISON, place, DraftScope("block", "", span, decl.name), span)
         finally:
             self.evaluator.depth -= 1
-        return called
 
     def inferred(self, op: Op, shapes: tuple[Shape, ...]) -> tuple[Shape, ...]:
         """Return what an op makes of values."""
@@ -169,13 +181,13 @@ class Elaborator:
             params = dict(place.scope.args)
             result = walker.net_body(net.node.body, place)
             self.variant_body(place)
-            if not walker.errors:
+            if not walker.errors and walker.whole:
                 self.finish(result, place)
         except SpecError as error:
             walker.record(error.diagnostic, place)
         except Poisoned:
             raise NetError(walker.errors) from None
-        self.raise_errors()
+        self.raise_errors(walker.whole)
         for check in (self.check_settings, self.check_decided, self.check_decisions):
             walker.errors += check()
             self.raise_errors()
@@ -202,9 +214,9 @@ class Elaborator:
             frozenset([scope.block for scope in walker.scopes if scope.block]),
         )
 
-    def raise_errors(self) -> None:
-        """Raise what has been recorded."""
-        if self.walker.errors:
+    def raise_errors(self, whole: bool = True) -> None:
+        """Raise what has been recorded; nothing further is said of a net that could not be read as a whole."""
+        if self.walker.errors or not whole:
             raise NetError(self.walker.errors)
 
     # ---------------------------------------------------------------- parameters
@@ -277,7 +289,9 @@ class Elaborator:
         v = self.recipe.variant
         inner = Place(place.env, place.flow, place.scope, v.file.source, v.defaults, True)
         for statement in v.node.body:
-            if not isinstance(statement, (tree.Decide, tree.Meta, tree.Require)):
+            if isinstance(statement, tree.Broken):
+                self.walker.whole = False
+            elif not isinstance(statement, (tree.Decide, tree.Meta, tree.Require)):
                 what = "a variant's body holds `decide`, `meta` and `require` only"
                 self.walker.record(fail("E225", what, inner.span(statement)).diagnostic, inner)
         self.walker.body(tuple(s for s in v.node.body if isinstance(s, (tree.Meta, tree.Require))), inner)

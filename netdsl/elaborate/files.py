@@ -36,7 +36,7 @@ from netdsl.elaborate.values import (
 )
 from netdsl.source import Source, Span
 from netdsl.syntax import tree
-from netdsl.syntax.parse import Broken, parse
+from netdsl.syntax.parse import Unreadable, parse
 from netdsl.syntax.tokens import MAX_ERRORS
 
 MAX_STEPS = 1_500_000
@@ -135,14 +135,16 @@ class Files:
         """Return the tree of a source, of what is right in it; errors say of other frameworks' text what is here."""
         try:
             return parse(source)
-        except Broken as error:
+        except Unreadable as error:
             from netdsl.elaborate.elsewhere import translated  # only errors need it
 
             errors += map(translated, error.diagnostics)
             if error.rest is None:
                 raise NetError(errors) from None
-            lost = error.lost.difference(*map(declared, error.rest.items))
-            scope.env.names.update(dict.fromkeys(lost, POISON))
+            known = {name for item in error.rest.items for name in declared(item)}
+            for item in error.rest.items:
+                if isinstance(item, tree.Broken):
+                    scope.env.lose(item, known)
             return error.rest
 
     @staticmethod
@@ -163,6 +165,8 @@ class Files:
             item = item.statement
         if isinstance(item, tree.Default):
             return default_line(self.evaluator, item, env, source, defaults)
+        if isinstance(item, tree.Broken):
+            return {op: given for op, given in defaults.items() if op != item.defaults}
         if isinstance(item, tree.Import):
             self.imports(item, scope)
         elif isinstance(item, tree.InitLine):
@@ -231,6 +235,8 @@ class Files:
             raise fail("E214", f"table {item.name.text}: two columns have one name", span)
         rows = []
         for row in item.rows:
+            if isinstance(row, tree.Broken):
+                raise Poisoned
             if len(row.cells) != len(columns):
                 span = Span(source, row.start, row.end)
                 what = f"a row of {len(row.cells)} cells in a table of {len(columns)} columns"

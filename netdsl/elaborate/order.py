@@ -65,6 +65,9 @@ def child_labels(body: Iterable[tree.Tree]) -> Iterator[str]:
             yield from child_labels(node.body)
         elif isinstance(node, tree.Group) and len(node.branches) > 1:
             yield from child_labels(node.branches)
+        elif isinstance(node, tree.Broken):
+            yield from (re.escape(name) for name in node.names)
+            yield from (r".*",) if node.computed else ()
 
 
 def _pattern(label: tree.Label) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from netdsl.diagnostics import Diagnostic, Frame, Label, did_you_mean
 from netdsl.elaborate.shared import Shared
 from netdsl.ir.types import Dims, Init, Pad, Shape
-from netdsl.ops import Op, OpError, find
+from netdsl.ops import Op, OpError, catalogue, find
 from netdsl.record import Record
 from netdsl.source import Source, Span
 from netdsl.syntax import tree
@@ -200,6 +200,22 @@ class Env:
         """Return what a name stands for, or the value that flows of that name, or MISSING."""
         value = self.find_name(name)
         return value if value is not MISSING else self.find_tensor(name) or MISSING
+
+    def lose(self, lines: tree.Broken, kept: Container[str] = ()) -> None:
+        """Make unknown what lines that cannot be read may define: no error follows from that.
+
+        Names that they only mention stay what they are, if they are anything; so do those that are `kept`.
+        """
+        self.partial |= lines.computed
+        for name in lines.names:
+            if name in kept or name in catalogue():
+                continue
+            if name in lines.defined or self.find_name(name) is MISSING:
+                self.names[name] = POISON
+            if name not in ("x", "flow") and (name in lines.defined or self.find_tensor(name) is None):
+                self.tensors[name] = POISON
+        if lines.defaults:
+            self.names[lines.defaults] = POISON
 
     def known(self) -> list[str]:
         """Return every name that can be seen from here."""

@@ -80,6 +80,8 @@ class Walker(Layers):
         self.inits: dict[str, dict[str, Init]] = {}
         self.budgets: list[Budget] = []
         self.meta: dict[str, Any] = {}
+        self.whole = True
+        """Whether all lines that were met could be read."""
 
     def enter_file(self, file: FileScope) -> None:
         """Take in the `@allow`s of a file's declarations, once."""
@@ -154,8 +156,11 @@ class Walker(Layers):
         elif isinstance(node, tree.Default):
             place.broken |= {node.op.text}
         elif isinstance(node, (tree.If, tree.For, tree.Stage)):
-            place.env.partial = True
+            self.poison_labels(node, place)
             place.flow = POISON
+            if isinstance(node, tree.For):  # what goes round is unknown, and yet its lines are right or wrong
+                place.env.names.update((name.text, POISON) for name in node.names)
+                self.body(node.body, place)
         elif isinstance(node, (tree.Assign, tree.Bind)):
             for target in node.targets:
                 self.poison_label(target, place)
@@ -171,15 +176,29 @@ class Walker(Layers):
                     self.check_key(node.label.text, place.span(node.label))
                 except SpecError as error:  # a label is wrong whatever flows
                     self.record(error.diagnostic, place)
-            for step in node.chain.steps if isinstance(node, tree.Line) else ():
-                if isinstance(step, (tree.Layer, tree.Group)) and step.label is not None:
-                    self.poison_label(step.label, place)
-                elif not isinstance(step, tree.Layer):
-                    place.env.partial = True
+            if isinstance(node, tree.Line):
+                self.poison_labels(node.chain, place)
             if not isinstance(node, (tree.Weight, tree.Output)):
                 place.flow = POISON
         elif isinstance(node, (tree.Input, tree.Return)):
             place.flow = POISON
+
+    def unreadable(self, node: tree.Broken, place: Place) -> None:
+        """Lines that cannot be read."""
+        place.env.lose(node)
+        place.broken |= {node.defaults} - {""}
+        place.flow = POISON
+        self.whole = False
+
+    def poison_labels(self, node: tree.Tree, place: Place) -> None:
+        """Make unknown all that has a label in a part of the text, or is given a name there."""
+        for piece in tree.pieces(node):
+            labels = getattr(piece, "targets", None) or (getattr(piece, "label", None),)
+            for label in labels:
+                if label is not None:
+                    self.poison_label(label, place)
+                if isinstance(piece, tree.Assign) and isinstance(label, tree.Name):
+                    place.env.names[label.text] = POISON
 
     @staticmethod
     def poison_label(label: tree.Label, place: Place) -> None:
@@ -291,7 +310,7 @@ class Walker(Layers):
         """Run a chain under a label: the layer has it if the chain is one layer, else a Sequential."""
         if label is None:
             return self.chain(chain, place)
-        data = self.refs(chain.source, place) if chain.source else place.flow
+        data = self.beginning(chain, place)
         steps = chain.steps
         first = steps[0] if len(steps) == 1 else None
         if isinstance(first, tree.Same):
@@ -560,6 +579,9 @@ class Walker(Layers):
         """Return the branch that a decision takes."""
         names: list[str] = []
         for statement in node.body:
+            if isinstance(statement, tree.Broken):
+                self.unreadable(statement, place)
+                raise Poisoned
             if not isinstance(statement, (tree.Line, tree.Container, tree.Merge)):
                 raise fail("E217", "choose: holds one option a line", place.span(statement))
             option = str(len(names))
@@ -603,6 +625,9 @@ class Walker(Layers):
         if isinstance(node, tree.Annotated):
             self.allow(node, place)
             node = node.statement
+        if isinstance(node, tree.Broken):
+            self.unreadable(node, place)
+            return False
         if isinstance(node, tree.If):
             good = [True]
 
@@ -786,7 +811,8 @@ class Walker(Layers):
         flow = place.flow
         self.inputs[name] = data.wires[0].draft
         place.env.tensors[name] = data
-        place.flow = Data((*flow.wires, *data.wires), (*flow.shapes, *data.shapes)) if flow else data
+        if flow is None or not flow.poisoned:
+            place.flow = Data((*flow.wires, *data.wires), (*flow.shapes, *data.shapes)) if flow else data
 
     def sizes(self, node: tree.Input, place: Place) -> list[int]:
         """Return the sizes of an input as the spec gives them."""
@@ -942,7 +968,7 @@ class Walker(Layers):
 
     def chain(self, chain: tree.Chain, place: Place) -> Data:
         """Return what a chain makes."""
-        data = self.refs(chain.source, place) if chain.source else place.flow
+        data = self.beginning(chain, place)
         if not chain.steps:
             return self.need(data, chain, place)
         for at, step in enumerate(chain.steps):
@@ -952,6 +978,13 @@ class Walker(Layers):
             if step.op.text in JOINTS and makes_one(before or self.feeding(chain, place)):
                 raise self.joins_one(step.op, place)
         return self.steps(chain.steps, data, place)
+
+    def beginning(self, chain: tree.Chain, place: Place) -> Data | None:
+        """Return what a chain begins with, unknown if an error left it so: what its steps are is wrong or right."""
+        try:
+            return self.refs(chain.source, place) if chain.source else place.flow
+        except Poisoned:
+            return POISON
 
     def feeding(self, chain: tree.Chain, place: Place) -> tree.Step | None:
         """Return the step that makes what a chain begins with, if that is a line of this block; None if not."""
@@ -983,9 +1016,8 @@ class Walker(Layers):
     def steps(self, steps: tuple[tree.Step, ...], data: Data | None, place: Place) -> Data:
         """Run steps one after another."""
         if data is not None and data.poisoned:
-            for step in steps:
-                if isinstance(step, tree.Layer):
-                    self.check_layer(step, place)
+            for layer in self.layers_in(steps, place):
+                self.check_layer(layer, place)
             raise Poisoned
         for i, step in enumerate(steps):
             try:
@@ -1000,15 +1032,28 @@ class Walker(Layers):
 
     def check_ops(self, steps: tuple[tree.Step, ...], place: Place) -> None:
         """Report the other ops of a chain that nobody knows: what flows there is unknown, ops are not."""
+        for layer in self.layers_in(steps, place):
+            try:
+                self.check_layer(layer, place)
+            except SpecError as error:
+                if error.diagnostic.code == "E201":  # others may follow from what is wrong
+                    self.record(error.diagnostic, place)
+            except Poisoned:
+                pass
+
+    def layers_in(self, steps: tuple[tree.Step, ...], place: Place) -> Iterator[tree.Layer]:
+        """Yield the layers of steps that are there whatever flows, of a repetition those of its first copy."""
         for step in steps:
             if isinstance(step, tree.Layer):
-                try:
-                    self.check_layer(step, place)
-                except SpecError as error:
-                    if error.diagnostic.code == "E201":  # others may follow from what is wrong
-                        self.record(error.diagnostic, place)
-                except Poisoned:
-                    pass
+                yield step
+            elif isinstance(step, tree.Repeat):
+                outer, place.copy = place.copy, 0
+                yield from self.layers_in((step.step,), place)
+                place.copy = outer
+            elif isinstance(step, tree.Group):
+                for branch in step.branches:
+                    if branch.condition is None:
+                        yield from self.layers_in(branch.chain.steps, place)
 
     def step(self, node: tree.Step, data: Data | None, place: Place) -> Data:
         """Run one step."""
@@ -1133,6 +1178,7 @@ class Walker(Layers):
         tree.Order: order_line,
         tree.Decide: decide_line,
         tree.Annotated: annotated,
+        tree.Broken: unreadable,
     }
     """What runs a statement, by its kind: the method of that name, which a walker of another kind may have."""
 

@@ -131,10 +131,9 @@ class Automaton:
         spans.append((start, end))
 
     def accepts(self) -> set[str]:
-        """Return the types of the tokens that could stand here."""
-        return {
-            kind for kind in self.grammar.states[self.stack[-1]] if not kind.islower() and self._takes(kind)
-        }
+        """Return the types of the tokens that could stand here, of those that a text has."""
+        here = self.grammar.states[self.stack[-1]]
+        return {kind for kind in here if not kind.islower() and kind != "BROKEN" and self._takes(kind)}
 
     def _takes(self, kind: str) -> bool:
         """Tell whether a token would be shifted, after whatever it makes the automaton reduce."""

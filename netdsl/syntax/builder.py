@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import Any, TypeVar
 
+from netdsl.diagnostics import closest
 from netdsl.syntax import tree
 from netdsl.syntax.automaton import Automaton, Grammar, Unexpected
 from netdsl.syntax.tokens import MAX_DEPTH, MAX_FLOAT, MAX_INT, TEMPLATES, Fault, Token, lex
@@ -535,6 +536,17 @@ class Builder:
         args = c[5] if isinstance(c[5], tuple) else ()
         body = c[-1] if len(c) > close + 1 else ()
         return tree.Variant(c[1].start, c[close].end, _name(c[1]), _name(c[3]), args, body)
+
+    def broken(self, start: int, end: int, c: list[Any]) -> tree.Broken:
+        """Lines that cannot be read: what their words may be about."""
+        tokens = [token for line in c[0].lines for token in line.tokens]
+        head = list(takewhile(lambda one: one.type == "COMMA" or one.text.isidentifier(), tokens))
+        first = [token.text for token in head if token.type != "COMMA"]
+        defaults = first[1] if len(first) > 1 and closest(first[0], ["default"]) else ""
+        names = dict.fromkeys(token.text for token in tokens if token.text.isidentifier())
+        computed = any(token.type in ("TEMPLATE", "COUNTED") for token in tokens)
+        defines = [token.type for token in tokens[len(head) : len(head) + 1]] in (["EQUAL"], ["COLON"])
+        return tree.Broken(start, end, defaults, tuple(first) if defines else (), tuple(names), computed)
 
     def row(self, start: int, end: int, c: list[Any]) -> tree.Row:
         """One row of a table."""

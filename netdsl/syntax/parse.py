@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect
 from functools import cache, lru_cache
-from itertools import pairwise, takewhile
+from itertools import pairwise
 
 from netdsl.collector import no_collection
 from netdsl.diagnostics import Diagnostic, Label, NetError
@@ -13,23 +13,21 @@ from netdsl.syntax import tree
 from netdsl.syntax.automaton import Automaton, Grammar, Unexpected
 from netdsl.syntax.builder import Builder
 from netdsl.syntax.explain import Place, called, explain
-from netdsl.syntax.tokens import MAX_ERRORS, Fault, LogicalLine, Token, logical_lines
+from netdsl.syntax.tokens import MAX_ERRORS, Fault, Gap, LogicalLine, Token, logical_lines
 
 _LARGE = 200_000
 """Recovery parses anew for each error, so a file of more tokens stops at the first."""
 _CHARACTER, _STRING, _UNCLOSED, _BODY, _NESTING, _RESERVED = "E101", "E102", "E103", "E108", "E110", "E114"
 _DECLARES = frozenset("AT BLOCK DEF DEFAULT IMPORT INIT INLINE NET TABLE VARIANT".split())
-_NAMED = _DECLARES | {"NAME", "COMMA"}
 
 
-class Broken(NetError):
-    """The syntax errors of a source, with the declarations that have none."""
+class Unreadable(NetError):
+    """The syntax errors of a source, with the tree of all that has none."""
 
-    def __init__(self, diagnostics: list[Diagnostic], rest: tree.File | None, lost: frozenset[str]) -> None:
-        """`rest` is None if nobody knows what the others say; `lost` are names that they may declare."""
+    def __init__(self, diagnostics: list[Diagnostic], rest: tree.File | None) -> None:
+        """`rest` has `Broken` where lines cannot be read; it is None if nobody knows what the others say."""
         super().__init__(diagnostics)
         self.rest = rest
-        self.lost = lost
 
 
 @cache
@@ -39,7 +37,7 @@ def _grammar() -> Grammar:
 
 @lru_cache(4)
 def parse(source: Source) -> tree.File:
-    """Return the tree of a source, or raise Broken with every syntax error that could be told apart.
+    """Return the tree of a source, or raise Unreadable with every syntax error that could be told apart.
 
     The linter asks for the tree of what has just been loaded.
     """
@@ -47,7 +45,7 @@ def parse(source: Source) -> tree.File:
 
 
 def parse_lines(source: Source) -> tuple[tree.File, list[LogicalLine]]:
-    """Return the tree of a source and the logical lines that it was made of; Broken as for `parse`."""
+    """Return the tree of a source and the logical lines that it was made of; Unreadable as for `parse`."""
     with no_collection():
         return _parse(source)
 
@@ -62,41 +60,52 @@ def _parse(source: Source) -> tuple[tree.File, list[LogicalLine]]:
         try:
             file = _feed(lines)
         except Fault as fault:
+            at = _line_of(fault, lines)
+            if isinstance(lines[at].tokens[0], Gap) and fault.start <= lines[at].tokens[0].end:
+                lines = _elsewhere(lines, at)
+                continue
             faults.append(fault if fault.message else called(source.text, fault))
-            lines = _with(fault, lines) or _without(lines, fault.start, fault.code == _BODY)
+            lines = _with(fault, lines) or _without(lines, at, fault.code == _BODY)
             if large or len(faults) >= MAX_ERRORS or fault.code == _NESTING:
                 break
     if file is not None and not faults:
         return file, lines
     diagnostics = _diagnostics(source, faults)
     if file is None or any(fault.code == _NESTING for fault in faults):
-        raise Broken(diagnostics, None, frozenset())
-    kept, lost = _whole(file, written, faults)
-    raise Broken(diagnostics, kept, lost)
+        raise Unreadable(diagnostics, None)
+    raise Unreadable(diagnostics, _readable_part(file, written, faults))
 
 
-def _whole(
-    file: tree.File, lines: list[LogicalLine], faults: list[Fault]
-) -> tuple[tree.File, frozenset[str]]:
-    """Return the declarations that no fault is in, and the names of the others.
+def _line_of(fault: Fault, lines: list[LogicalLine]) -> int:
+    """Return which line a fault is in."""
+    return max((i for i, line in enumerate(lines) if line.tokens[0].start <= fault.start), default=0)
+
+
+def _readable_part(file: tree.File, lines: list[LogicalLine], faults: list[Fault]) -> tree.File:
+    """Return a tree in which declarations are broken, too, that have a fault which no `Broken` is about.
 
     What begins no declaration belongs to the one above it. A fault between two may be of either.
     """
+    gaps = [piece for piece in tree.pieces(file) if isinstance(piece, tree.Broken)]
+    said = [one for one in faults if one.colon or any(gap.start <= one.start <= gap.end for gap in gaps)]
+    if len(said) == len(faults):
+        return file
     starts = [0]
     for before, line in zip([None, *lines], lines, strict=False):
         first = line.tokens[0]
         annotated = before is not None and before.tokens[0].type == "AT"
         if line.level == 0 and first.type in _DECLARES and not annotated:
             starts.append(first.start)
-    broken = {bisect(starts, fault.start) for fault in faults if not fault.colon}
-    kept = tuple([item for item in file.items if bisect(starts, item.start) not in broken])
-    lost: set[str] = set()
-    for line in lines:
-        first = line.tokens[0]
-        if bisect(starts, first.start) in broken and (line.level == 0 or first.type in _DECLARES):
-            named = _NAMED | {"COLON"} if first.type == "DEFAULT" else _NAMED
-            lost.update(one.text for one in takewhile(lambda one: one.type in named, line.tokens))  # noqa: B023
-    return file.replace(items=kept), frozenset(lost)
+    broken = {bisect(starts, fault.start) for fault in faults if fault not in said}
+    kept: dict[int, tree.Statement] = {
+        i.start: i for i in file.items if bisect(starts, i.start) not in broken
+    }
+    for number in broken:
+        inside = [line for line in lines if bisect(starts, line.tokens[0].start) == number]
+        if inside:
+            gap = Gap(inside)
+            kept[gap.start] = Builder().broken(gap.start, gap.end, [gap])
+    return file.replace(items=tuple([kept[start] for start in sorted(kept)]))
 
 
 def _diagnostics(source: Source, faults: list[Fault]) -> list[Diagnostic]:
@@ -160,7 +169,7 @@ def _readable(lines: list[LogicalLine], text: str, faults: list[Fault]) -> list[
         if fault.code in (_CHARACTER, _STRING, _UNCLOSED):
             begin, end = text.rfind("\n", 0, fault.start) + 1, text.find("\n", fault.start)
             end = len(text) if end < 0 else end
-            at = [line.tokens[0].start for line in lines if _touches(line, begin, end)]
+            at = [i for i, line in enumerate(lines) if _touches(line, begin, end)]
             lines = _without(lines, at[-1]) if at else lines
     return lines
 
@@ -181,24 +190,40 @@ def _with(fault: Fault, lines: list[LogicalLine]) -> list[LogicalLine]:
 
 
 def _without(lines: list[LogicalLine], at: int, declares: bool = False) -> list[LogicalLine]:
-    """Return the lines without the one at an offset, its body, and a header that is left with none.
+    """Return the lines with a gap in the place of one of them and its body.
 
     What `elif` and `else` follow an `if` go with it. The body of what `declares` at the top goes on to the next
     declaration, if nothing is indented.
     """
-    index = max((i for i, line in enumerate(lines) if line.tokens[0].start <= at), default=0)
-    flat = declares and lines[index].level == 0
-    end = index
-    while True:
-        level, more = lines[index].level, {"ELIF", "ELSE"} if lines[index].tokens[0].type == "IF" else set()
-        end = max(end, index + 1)
-        while end < len(lines) and (
-            lines[end].level > level
-            or (flat and lines[end].tokens[0].type not in _DECLARES)
-            or (lines[end].level == level and lines[end].tokens[0].type in more)
-        ):
-            end += 1
-        left = end < len(lines) and index and lines[end].level > lines[index - 1].level
-        if not index or lines[index - 1].level >= level or left:
-            return lines[:index] + lines[end:]
-        index -= 1
+    first = lines[at]
+    flat = declares and first.level == 0
+    more = {"ELIF", "ELSE"} if first.tokens[0].type == "IF" else set()
+    end = at + 1
+    while end < len(lines) and (
+        lines[end].level > first.level
+        or (flat and lines[end].tokens[0].type not in _DECLARES)
+        or (lines[end].level == first.level and lines[end].tokens[0].type in more)
+    ):
+        end += 1
+    return [*lines[:at], _gap(first.level, lines[at:end]), *lines[end:]]
+
+
+def _gap(level: int, lines: list[LogicalLine]) -> LogicalLine:
+    """Return what stands for lines, of which some may be gaps."""
+    flat: list[LogicalLine] = []
+    for line in lines:
+        first = line.tokens[0]
+        flat += first.lines if isinstance(first, Gap) else [line]
+    return LogicalLine(level, [Gap(flat)])
+
+
+def _elsewhere(lines: list[LogicalLine], at: int) -> list[LogicalLine]:
+    """Return the lines with a gap that cannot stand where it does further out, or joined to the line above it."""
+    line = lines[at]
+    if not at:
+        return lines[1:]
+    above = lines[at - 1]
+    if above.level < line.level:
+        end = next((i for i in range(at, len(lines)) if lines[i].level < line.level), len(lines))
+        return [*lines[:at], _gap(above.level, lines[at:end]), *lines[end:]]
+    return [*lines[: at - 1], _gap(above.level, [above, line]), *lines[at + 1 :]]

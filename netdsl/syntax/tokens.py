@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from functools import cache
 from typing import NamedTuple
 
@@ -52,6 +52,19 @@ class LogicalLine(NamedTuple):
 
     level: int
     tokens: list[Token]
+
+
+class Gap(Token):
+    """What stands for lines that cannot be read."""
+
+    __slots__ = ("lines",)
+
+    def __init__(self, lines: list[LogicalLine]) -> None:
+        """Take the lines, in their order."""
+        last = lines[-1].tokens[-1]
+        end = last.start if last.type == "_NL" else last.end
+        super().__init__("BROKEN", "", lines[0].tokens[0].start, end)
+        self.lines = lines
 
 
 @cache
@@ -144,12 +157,30 @@ _DECLARES = re.compile(r"(?<=\n)(?:inline block|block|net|table|variant|def|impo
 """What begins a declaration, and stands in no bracket."""
 
 
-def logical_lines(text: str, faults: list[Fault], mended: bool = False) -> list[LogicalLine]:
+def logical_lines(text: str, faults: list[Fault]) -> list[LogicalLine]:
     """Return the logical lines; newlines count only outside brackets; none if brackets nest too deep.
 
-    Where a bracket is never closed, each that is open ends where the next declaration begins: then it is `mended`.
+    Where a bracket is never closed, each that is open ends where the next declaration begins. The one that is not
+    closed before ends with its line, if the next one is not indented more than the line that it began in.
     """
     known = len(faults)
+    never: set[int] = set()
+    lines, unclosed = _lines(text, faults, None)
+    while not unclosed <= never and len(never) < MAX_ERRORS:
+        del faults[known:]
+        never |= unclosed
+        lines, unclosed = _lines(text, faults, never)
+    return lines
+
+
+def _lines(
+    text: str, faults: list[Fault], never: Container[int] | None
+) -> tuple[list[LogicalLine], set[int]]:
+    """Return the logical lines, and the offsets of the outermost brackets that are never closed.
+
+    `never` are those that are known to be so; None if all are taken to be closed.
+    """
+    unclosed: set[int] = set()
     lines: list[LogicalLine] = []
     indents = [0]
     brackets: list[Token] = []
@@ -160,9 +191,13 @@ def logical_lines(text: str, faults: list[Fault], mended: bool = False) -> list[
     for token in lex(text, faults):
         if token.type == "_NL":
             if brackets:
-                if not (mended and _DECLARES.match(text, token.end)):
+                if never is None or not (
+                    _DECLARES.match(text, token.end)
+                    or (brackets[0].start in never and _ends(text, token, text[begin[0] : begin[1]]))
+                ):
                     continue
                 faults.append(_unclosed(brackets[-1]))
+                unclosed.add(brackets[0].start)
                 brackets = []
             if current:
                 _count(current)
@@ -178,19 +213,24 @@ def logical_lines(text: str, faults: list[Fault], mended: bool = False) -> list[
             if len(brackets) > MAX_DEPTH:
                 what = f"brackets nest deeper than {MAX_DEPTH}"
                 faults.append(Fault("E110", token.start, token.end, what))
-                return []
+                return [], set()
         elif token.type in ("RPAR", "RSQB") and brackets:
             brackets.pop()  # a wrong pair is the parser's to report
         current.append(token)
-    if brackets and not mended:
-        del faults[known:]
-        return logical_lines(text, faults, mended=True)
     if brackets:
         faults.append(_unclosed(brackets[-1]))
+        unclosed.add(brackets[0].start)
     if current:
         _count(current)
         lines.append(LogicalLine(level, current))
-    return lines
+    return lines, unclosed
+
+
+def _ends(text: str, newline: Token, indentation: str) -> bool:
+    """Tell whether a statement ends at a newline by what follows: no closing bracket, and not indented more."""
+    further = newline.text[newline.text.rfind("\n") + 1 :]
+    less = len(further.expandtabs(4)) <= len(indentation.expandtabs(4))
+    return less and text[newline.end : newline.end + 1] not in (")", "]")
 
 
 def _unclosed(opener: Token) -> Fault:

@@ -392,6 +392,19 @@ class Decide(Statement):
     decisions: tuple[Decision, ...]
 
 
+class Broken(Statement):
+    """Lines that cannot be read, in the place of a statement, declaration or row."""
+
+    defaults: str
+    """The op that they set defaults of, as it seems; "" if none."""
+    defined: tuple[str, ...]
+    """The names in front of a `=` or `:` that they begin with."""
+    names: tuple[str, ...]
+    """All names in them."""
+    computed: bool
+    """Whether some names in them are computed, as `block{i}`, so that nobody knows them."""
+
+
 class Annotation(Tree):
     """`@allow(rule, "reason")`."""
 
@@ -463,7 +476,7 @@ class Table(Statement):
 
     name: Name
     columns: tuple[Name, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[Row | Broken, ...]
 
 
 class File(Tree):
