@@ -117,7 +117,7 @@ def loads(
     Raises:
         NetError: The text is wrong; it carries every diagnostic.
     """
-    file = Files(_importer(None, ())).load(Source(name, text.removeprefix("\ufeff")))
+    file = Files(importer(None, ())).load(Source(name, text.removeprefix("\ufeff")))
     return Network(recipe(file, net, {**(set or {}), **params}, _by_input(inputs), max_nodes))
 
 
@@ -547,7 +547,7 @@ def _example(example: Example) -> list[str]:
 def packaged(file_name: str) -> FileScope:
     """Return a packaged file, read once."""
     source = Source(file_name, data.read("specs", file_name))
-    return Files(_importer(None, ())).load(source)
+    return Files(importer(None, ())).load(source)
 
 
 def read(file: Path, path: Iterable[str | Path] = ()) -> FileScope:
@@ -557,26 +557,26 @@ def read(file: Path, path: Iterable[str | Path] = ()) -> FileScope:
 
 def reread(file: Path, text: str, path: Iterable[str | Path] = ()) -> FileScope:
     """Return what a file of the user's would declare if it held that text."""
-    return Files(_importer(file.parent, path)).load(Source(str(file), text, file))
+    return Files(importer(file.parent, path)).load(Source(str(file), text, file))
 
 
 def read_text(text: str) -> FileScope:
     """Return the declarations of standard input, which can import packaged specs only."""
-    return Files(_importer(None, ())).load(Source("<stdin>", text))
+    return Files(importer(None, ())).load(Source("<stdin>", text))
 
 
-def _importer(folder: Path | None, path: Iterable[str | Path]) -> Importer:
+def importer(folder: Path | None, path: Iterable[str | Path]) -> Importer:
     """Return a function that finds imports: beside the spec, in the search path, in the package."""
     folders = [Path(p) for p in (*([folder] if folder is not None else []), *path)]
     roots = [Path(os.path.realpath(p)) for p in folders]
     known: dict[Path, Source] = {}  # so that a file is read once, however often it is imported
 
-    def find(name: str, importer: Source) -> Source:
+    def find(name: str, asking: Source) -> Source:
         if "\0" in name or not name.endswith(".net"):
             raise ValueError("the name of a spec ends in .net")
         outside = False
-        if importer.path is not None:
-            for said in (Path(importer.name).parent, *folders):
+        if asking.path is not None:
+            for said in (Path(asking.name).parent, *folders):
                 candidate = Path(os.path.realpath(said / name))  # symlinks too
                 inside = any(candidate.is_relative_to(root) for root in roots)
                 if reading.exists(said / name) and not candidate.is_dir():

@@ -66,6 +66,14 @@ class Files:
                 return scope
             raise NetError([*errors, *self.wrong_nets(scope, MAX_ERRORS - len(errors))])
 
+    def declarations(self, source: Source) -> tuple[FileScope, list[Diagnostic]]:
+        """Return what of a file's declarations is right, and what is wrong with others; no net is looked into."""
+        with deep_recursion():
+            try:
+                return self._load(source)
+            except NetError as error:  # nobody knows what it declares
+                return FileScope(source), list(error.diagnostics)
+
     def _load(self, source: Source) -> tuple[FileScope, list[Diagnostic]]:
         scope = FileScope(source)
         scope.env.parent = builtins()

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from netdsl.collector import no_collection
 from netdsl.cost.model import Cost
 from netdsl.elaborate.shared import Shared
+from netdsl.ir.types import Shape
+from netdsl.ops import Op
 from netdsl.passes.facts import Facts
 
 
@@ -18,10 +23,22 @@ def count_costs(facts: Facts, shared: Shared | None = None) -> Facts:
     known = (shared or Shared()).costs
     with no_collection():
         for node in facts.graph:
-            op, x = node.op, [shapes[name][port] for name, port in node.inputs]
-            key = (id(op), bool(node.module), *x, *[shape.axes for shape in x])
-            found = known.get(key)
-            if found is None:
-                found = known[key] = node.cost(*x), op  # whose id stays its own
-            costs[node.name] = found[0]
+            x = [shapes[name][port] for name, port in node.inputs]
+            costs[node.name] = cost_of(node.op, bool(node.module), x, known)
     return facts.replace(costs=costs)
+
+
+def cost_of(op: Op, again: bool, x: Sequence[Shape], known: dict[tuple[Any, ...], tuple[Cost, Op]]) -> Cost:
+    """Return the cost of an op for one sample, as it is known or as it will be.
+
+    Where a module is called `again`, its params and buffers have been counted.
+    """
+    key = (id(op), again, *x, *[shape.axes for shape in x])
+    found = known.get(key)
+    if found is None:
+        cost = op.cost(*x)
+        found = known[key] = (
+            cost.replace(params=0, buffers=0) if again else cost,
+            op,
+        )  # whose id stays its own
+    return found[0]
