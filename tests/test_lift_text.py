@@ -461,6 +461,46 @@ block B(c, on = true):
     assert re.search(r"bn as bn\n    if .+:\n        mul:\n.*    two: conv 1x1, c\n", found, re.DOTALL)
 
 
+def test_a_value_with_other_makers_in_other_instances() -> None:
+    """It has a name, whether it comes in, is a projection, or is halved; sizes of maps say which."""
+    spec = """
+block Cell(c, raw = false) from prev, cur:
+    left = from prev -> [conv 1x1, c as fit when prev.h == cur.h and not raw]
+    right = from cur -> conv 1x1, c as reduce
+    if prev.h != cur.h:
+        from prev -> relu
+        concat:
+            conv 1x1, c//2, /2 as one
+            conv 1x1, c//2, /2 as two
+        left = from flow -> bn as halved
+    y = add:
+        from left -> conv 3x3, c as a
+        from right -> conv 3x3, c as b
+    z = add:
+        from left -> conv 5x5, c as d
+        from y
+    return cur, z
+net N:
+    input 8, 16x16
+    from flow, flow
+    first: Cell 8, true
+    second: Cell 12
+    prev, cur = from flow
+    from cur -> conv 3x3, 12, /2 as down
+    third: from cur, flow -> Cell 16
+    fourth: Cell 24
+    from flow[1]
+"""
+    found = text(spec)
+    assert found.count("block Cell") == 1
+    assert found.startswith(
+        "block Cell(c) from prev, cur:\n    if prev.h == cur.h:\n"
+        "        v1 = from prev -> [conv 1x1, c as fit when prev.c != c]\n"
+    )
+    assert "    if prev.h != cur.h:\n        v1 = from prev -> relu -> (one:" in found
+    assert "d: from v1 -> conv 5x5, c\n" in found
+
+
 def test_a_convolution_that_is_depthwise_in_some_instances() -> None:
     """It is one in groups, and its activation passes through the block around it."""
     found = text(

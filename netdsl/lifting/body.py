@@ -149,8 +149,17 @@ class Body:
 
     # ---------------------------------------------------------------- whole bodies
 
-    def block(self, inputs: Values, names: tuple[str, ...], outputs: Values) -> list[Item]:
-        """Return the statements of a block."""
+    def block(
+        self,
+        inputs: Values,
+        names: tuple[str, ...],
+        outputs: Values,
+        shared: Sequence[Value] | None = None,
+    ) -> list[Item]:
+        """Return the statements of a block.
+
+        Where some values are `shared`, these have names, not labels, and each statement says what it reads.
+        """
         flow: Values = inputs
         if len(inputs) == 1 and not names:
             self.naming.names[inputs[0]] = "x"
@@ -164,7 +173,25 @@ class Body:
             self.naming.whole = tuple(parts)
             for value, part in zip(inputs, parts, strict=True):
                 self.naming.names.setdefault(value, part)
-        return self.placed(flow, outputs, outputs)
+        begin = [] if shared is None else self._share(shared)
+        return begin + self.placed(flow, outputs, outputs)
+
+    def _share(self, shared: Sequence[Value]) -> list[Item]:
+        """Give values names of their own; return the lines that do so for what comes in."""
+        naming, found = self.naming, list[Item]()
+        naming.explicit = True
+        for item in self.items:
+            if self._speaks(label(self.scope.local(item))) and self._holds_state(item):
+                naming.cut |= {value for value in self._makes(item) if len(self._at(value)) > 1}
+        naming.cut |= {*shared}
+        for value in shared:
+            before, name = naming.names.get(value, ""), naming.new()
+            naming.names[value] = name
+            naming.needed.add((self.scope.path, value))
+            naming.own.add(value)
+            if before:
+                found.append(Item("given", source=(before,), binds=(name,)))
+        return found
 
     def net(self) -> list[Item]:
         """Return the statements of the net."""
@@ -319,7 +346,8 @@ class Body:
         """Put a step behind the chain whose value it reads, make a joint of chains, or begin a chain."""
         step.binds = makes
         self.note(step, reads, makes)
-        key = key if self._speaks(key) and len(makes) == 1 and makes != reads else ""
+        plain = len(makes) == 1 and makes != reads and makes[0] not in self.naming.own
+        key = key if self._speaks(key) and plain else ""
         if isinstance(step, Box):
             step.inner = {value: self.naming.names[value] for value in makes if value in self.naming.names}
         if key:
@@ -419,6 +447,7 @@ class Body:
         del self.chains[position:]
         begin = taken[0].begin
         same = before is not None and before.flows and before.stage == stage
+        same = same and not (self.naming.explicit and len({*sources}) > 1)
         if before is not None and same and before.makes == source and self.goes_on(before, begin, at + 1):
             before.steps.append(step)
             before.begins.append(begin)

@@ -20,6 +20,7 @@ from netdsl.lifting.layout import Layout, NotLaidOut, indented
 from netdsl.lifting.overlay import OP, overlaid, stacked
 from netdsl.lifting.ramps import scheduled
 from netdsl.lifting.roll import filled, rolled
+from netdsl.lifting.shared import Shared, shared_values
 from netdsl.lifting.solve import Class, Unsolvable
 from netdsl.lifting.words import block_words, call_words, initialiser, op_values, written
 from netdsl.ops import Op, catalogue
@@ -34,6 +35,8 @@ TRIED = 8
 """The most bodies of a class of which any two are laid over each other again."""
 Shapes = Mapping[str, tuple[Shape, ...]]
 Inits = dict[str, dict[str, Init]]
+Written = tuple[Scope, tuple[str, ...], list[Item]]
+"""A scope, the names of several values that come in, and the statements of its body."""
 
 
 class File:
@@ -139,26 +142,31 @@ class File:
 
     def group(self, wanted: str, scopes: Sequence[Scope]) -> None:
         """Write the blocks that scopes of one class are: one, if they lie over each other."""
-        made: list[tuple[Scope, tuple[str, ...], list[Item]]] = []
-        for scope in scopes:
-            begin = [Item("raw", line) for line in self.init_lines(scope)]
-            body = Body(self, scope)
-            items = begin + body.block(scope.inputs, scope.input_names, scope.outputs)
-            made.append((scope, body.head, items))
+        begins = {scope.path: [Item("raw", line) for line in self.init_lines(scope)] for scope in scopes}
+
+        def made(shared: Shared | None = None) -> list[Written]:
+            found: list[Written] = []
+            for scope in scopes:
+                body = Body(self, scope)
+                named = None if shared is None else shared[scope.path]
+                items = body.block(scope.inputs, scope.input_names, scope.outputs, named)
+                found.append((scope, body.head, begins[scope.path] + items))
+            return found
+
         plain = not self.structured or wanted in self.apart
-        laid = self._piled(made, plain, True)
+        bodies = made()
+        laid = self._piled(bodies, plain, True)
         if not plain and len(laid) > 1:  # a loop that only some have may be what keeps them apart
-            other = self._piled(made, plain, False)
-            if len(other) < len(laid) and sum(one.lines for one in other) < sum(one.lines for one in laid):
-                laid = other
+            laid = _shorter(laid, self._piled(bodies, plain, False), len(laid) - 1)
+        shared = {} if plain else shared_values(self.graph, scopes)
+        if shared:  # or a value that some read where others read what is made of it
+            laid = _shorter(laid, self._piled(made(shared), plain, True), len(laid))
         for one in laid:
             self._enter(wanted, one)
 
-    def _piled(
-        self, made: Sequence[tuple[Scope, tuple[str, ...], list[Item]]], plain: bool, loops: bool
-    ) -> list[Laid]:
+    def _piled(self, made: Sequence[Written], plain: bool, loops: bool) -> list[Laid]:
         """Return the bodies of a class laid over each other, or of one skeleton and the same numbers if `plain`."""
-        piles: dict[Any, list[tuple[Scope, tuple[str, ...], list[Item]]]] = {}
+        piles: dict[Any, list[Written]] = {}
         for scope, head, items in made:
             items = items if plain else rolled(items, loops)
             key: tuple[Any, ...] = (head, skeleton(items))
@@ -171,7 +179,7 @@ class File:
             head = pile[0][1]
             one = self._laid([scope for scope, _, _ in pile], head, stacked([items for _, _, items in pile]))
             if one is None:  # numbers that no parameter takes
-                apart: dict[Any, list[tuple[Scope, tuple[str, ...], list[Item]]]] = {}
+                apart: dict[Any, list[Written]] = {}
                 for member in pile:
                     filled(member[2], self._default)
                     apart.setdefault(_numbers(member[2]), []).append(member)
@@ -213,6 +221,7 @@ class File:
 
     def _laid(self, scopes: Sequence[Scope], head: tuple[str, ...], items: list[Item]) -> Laid | None:
         features: dict[str, Column] = {}
+        sizes: dict[str, Column] = {}
         single = all(len(scope.inputs) == 1 for scope in scopes)
         parts = (
             {name: at for at, name in enumerate(head)}
@@ -225,6 +234,8 @@ class File:
             shapes = [self.shapes[scope.inputs[at].node][scope.inputs[at].port] for scope in scopes]
             if all("c" in shape.axes for shape in shapes):
                 features[f"{name}.c"] = tuple([shape.c for shape in shapes])
+            if head and all(shape.axes == "chw" for shape in shapes):
+                sizes[f"{name}.h"] = tuple([shape.h for shape in shapes])
         counts(items)
         for item in everything(items):
             for key, column in item.values.items():
@@ -234,7 +245,7 @@ class File:
             order = sorted(range(len(scopes)), key=lambda at: self.ranks[scopes[at].path])
             made = [self.shapes[value.node][value.port] for scope in scopes for value in scope.outputs[:1]]
             makes = tuple([shape.c for shape in made]) if all("c" in shape.axes for shape in made) else ()
-            solved = Class(items, features, [scope.args for scope in scopes], order, makes)
+            solved = Class(items, features, [scope.args for scope in scopes], order, makes, sizes)
             found = Laid(list(scopes), head, items, solved)
             found.entry = Entry("block", resolved(items, solved), head, solved.head())
             lines = self.layout.lines(found.entry.items, 1, "flow" if head else "x")
@@ -580,6 +591,12 @@ def _choices(items: Sequence[Item], made: Sequence[Item], around: Column | None)
         kids = [first.copy(label="", source=None, when=""), second.copy(label="", when="")]
         found[-1] = Item("either", first.when, own.label, source=last.source, kids=kids)
     return found
+
+
+def _shorter(one: list[Laid], two: list[Laid], most: int) -> list[Laid]:
+    """Return the second way to write a class if that is in fewer lines, and in so many blocks at most."""
+    fewer = len(two) <= most and sum(each.lines for each in two) < sum(each.lines for each in one)
+    return two if fewer else one
 
 
 def _text(column: Column) -> str:

@@ -51,8 +51,9 @@ class Item:
     """A step or statement.
 
     Kinds: `call` (a layer or block), `same`, `box` (a container), `joint` with its branches, `branch`, `bind` (a
-    value that gets a name, and does not flow), `name` (one that flows on), `from`, `repeat`, `either` (one of two
-    calls, by a condition), `loop`, `stage`, `output`, and `raw` lines.
+    value that gets a name, and does not flow), `given` (such a one that other layers make in other bodies), `name`
+    (one that flows on), `from`, `repeat`, `either` (one of two calls, by a condition), `loop`, `stage`, `output`, and
+    `raw` lines.
     """
 
     __slots__ = (

@@ -12,7 +12,7 @@ from netdsl.syntax.layout import LIMIT
 INDENT = "    "
 STEPS = ("call", "same", "repeat", "either")
 """What may stand in a chain."""
-ASIDE = ("raw", "weight", "bind", "input", "output")
+ASIDE = ("raw", "weight", "bind", "given", "input", "output")
 """What leaves what flows as it is."""
 ROW = 6
 """Arguments."""
@@ -202,7 +202,7 @@ class Layout:
                 return [_from(item.source).removesuffix(" -> ")]
             case "name":
                 return [f"{', '.join(item.binds)} = from flow"]
-            case "bind":
+            case "bind" | "given":
                 source = _from(item.source or ("flow",))
                 if not kids:
                     return [f"{', '.join(item.binds)} = {source.removesuffix(' -> ')}"]

@@ -34,6 +34,10 @@ class Naming:
         """The paths of the scopes that are being placed, outer ones first."""
         self.cut: set[Value] = set()
         """Values at which a chain ends, since something else reads them, too."""
+        self.own: set[Value] = set()
+        """Those that are called otherwise than the label of the layer that makes them."""
+        self.explicit = False
+        """Whether each statement of the block says what it reads, though that flows into it."""
         self.silent: set[Value] = set()
         """Those of layers that have a label which nothing follows from."""
         self.spoken: set[Value] = set()
@@ -96,6 +100,7 @@ class Naming:
     def _chain(self, chain: Chain, flow: Values, following: Values, ends: bool) -> tuple[list[Item], Values]:
         """Return the statements of a chain, and what flows after it; whether the body `ends` with it."""
         first = chain.steps[0]
+        flow = () if self.explicit and len(self.around) == 1 else flow
         if first.kind == "input":
             return [first], (*flow, *chain.makes)
         if first.kind == "weight":
@@ -130,16 +135,17 @@ class Naming:
         at = chain.named_from()
         if flows or at is None:
             return [*self._steps(chain.steps, chain.source, flow), Item("name", binds=names)], chain.makes
+        kind = "given" if self.own.issuperset(chain.makes) else "bind"
         before = self._steps(chain.steps[:at], chain.source, flow) if at else []
         flow = chain.steps[at - 1].binds if at else flow
         source = chain.source if not at else flow
         steps = chain.steps[at:]
         if steps[0].kind == "joint":
-            return [*before, Item("bind", kids=self._steps(steps, source, flow), binds=names)], flow
+            return [*before, Item(kind, kids=self._steps(steps, source, flow), binds=names)], flow
         begin = None if source == flow else self.called(source)
         return [
             *before,
-            Item("bind", source=begin, kids=self._steps(steps, source, source), binds=names),
+            Item(kind, source=begin, kids=self._steps(steps, source, source), binds=names),
         ], flow
 
     def _steps(self, steps: Sequence[Item], source: Values, flow: Values) -> list[Item]:

@@ -13,7 +13,7 @@ from netdsl.ops import catalogue
 from netdsl.ops.activation import Activation
 from netdsl.ops.conv import Conv, DwConv
 
-OPTIONAL = ("call", "box", "joint", "branch", "repeat", "same")
+OPTIONAL = ("call", "box", "joint", "branch", "repeat", "same", "given")
 """What may be there in some instances only."""
 LEAST_FIT = {"bind": -8.0, "joint": -4.0, "branch": -4.0}
 """How badly what two items hold may fit, by their kind."""
@@ -119,7 +119,19 @@ def _aligned(one: Sequence[Item], two: Sequence[Item]) -> tuple[float, list[Item
     )
     if any(number > 1 for number in twice.values()):  # the same module, read from elsewhere
         return None
+    if not _all_given(found, (True,) * (n + m)):
+        return None
     return scores[0][0], found
+
+
+def _all_given(items: Sequence[Item], every: Column) -> bool:
+    """Tell whether each name that statements give a shared value is given one in every instance."""
+    given: dict[tuple[Any, ...], Column] = {}
+    for item in items:
+        if item.kind == "given":
+            flags = given.get(item.binds, item.present)
+            given[item.binds] = tuple([a or b for a, b in zip(flags, item.present, strict=True)])
+    return all(flags == every for flags in given.values())
 
 
 def _paired(one: Item, two: Item) -> tuple[float, Item] | None:
@@ -142,7 +154,7 @@ def _paired(one: Item, two: Item) -> tuple[float, Item] | None:
     if one.kids or two.kids:
         flags = [item.kids[0].present if item.kids else item.present for item in (one, two)]
         if not one.kids or not two.kids:
-            if one.kind not in ("branch", "box"):
+            if one.kind not in ("branch", "box", "given"):
                 return None
             kids = [
                 padded(kid, len(flags[0]) * (not one.kids), len(flags[1]) * (not two.kids))

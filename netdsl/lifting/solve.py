@@ -119,12 +119,15 @@ class Class:
         args: Sequence[Mapping[str, Any]],
         order: Sequence[int],
         makes: Column = (),
+        sizes: Mapping[str, Column] = {},
     ) -> None:
         """`features` are what is known of what comes in, `args` what each constructor was given.
 
-        `order` is that in which the net calls the instances, `makes` the channels of what each makes.
+        `order` is that in which the net calls the instances, `makes` the channels of what each makes, and `sizes`
+        are those of maps which may be as large as each other, or not.
         """
         self.makes = makes
+        self.sizes = sizes
         self.usual: dict[str, int] = {}
         """The conditions that a shortcut usually has: 0 for that of the stride, 1 for that of the channels."""
         self.order = order
@@ -419,6 +422,10 @@ class Class:
             equal = tuple([MISSING if MISSING in pair else pair[0] == pair[1] for pair in pairs])
             yield f"{{{at}}} == {{{also}}}", equal, frozenset((at, also)), 3.0
             yield f"{{{at}}} != {{{also}}}", _each(equal, lambda v: not v), frozenset((at, also)), 3.0
+        for (one_, a), (two_, b) in combinations(self.sizes.items(), 2):
+            alike = tuple([x == y for x, y in zip(a, b, strict=True)])
+            yield f"{one_} == {two_}", alike, frozenset(), 3.0
+            yield f"{one_} != {two_}", _each(alike, lambda v: not v), frozenset(), 3.0
         for name, feature in channels:
             values = list(dict.fromkeys(feature))
             for value in values if len(values) <= 3 else ():
