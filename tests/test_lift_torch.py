@@ -16,11 +16,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 from conftest import import_torchvision
+from netdsl_from_torch import proof
 from netdsl_from_torch.layout import Atom, Layout, Unknown, whole
+from netdsl_from_torch.once import PRODUCTS, Once
 from netdsl_from_torch.proof import prove
 from netdsl_from_torch.tape import KEEPING, WRITING, Macs, Shapes, abstract, emptied
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 import netdsl
@@ -855,6 +858,54 @@ def test_a_net_of_one_size_is_compared_there() -> None:
     checks = prove(api.loads(text.replace("-> gap\n", "-> avgpool 33x18 -> flatten\n")), model, [LARGE])
     assert [check.ok for check in checks] == [True] * 5
     assert not any(", at " in check.said for check in checks)
+
+
+def test_evaluation_of_a_large_net_is_compared_at_a_smaller_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proof, "LARGE", 0)
+    for one_size, at in ((False, ", at 6x72x75"), (True, "")):
+        checks = {check.what: check.said for check in lifted(Pools(one_size, False), LARGE).checks}
+        assert checks["outputs in evaluation"] == f"equal bit for bit{at}"
+
+
+def test_a_proof_leaves_the_model_as_it_is() -> None:
+    """It runs in the model's own memory; what is constant is drawn beside it."""
+    model = Pools(False, False)
+    before = {key: one.clone() for key, one in model.state_dict().items()}
+    model.fc.weight.requires_grad_(False)
+    lifted(model, LARGE)
+    assert model.training
+    assert not model.fc.weight.requires_grad
+    assert all(torch.equal(one, before[key]) for key, one in model.state_dict().items())
+
+
+def test_products_of_equal_numbers_are_computed_once() -> None:
+    x, w = torch.randn(2, 4, 9, 9), torch.randn(6, 4, 3, 3)
+    ran: list[object] = []
+
+    class Counted(TorchDispatchMode):
+        def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            ran.extend([function] if function in PRODUCTS else [])
+            return function(*args, **kwargs or {})
+
+    with torch.no_grad(), Counted(), Once():
+        first = F.conv2d(x, w)
+        kept = first.clone()
+        first.relu_()  # what is written into is not what was made
+        again = F.conv2d(x.clone(), w)
+        assert torch.equal(again, kept)
+        assert len(ran) == 1
+        for other in (
+            lambda: F.conv2d(x, w, stride=2),
+            lambda: F.conv2d(x + 1e-6, w),
+            lambda: F.conv2d(x, -w),
+        ):
+            made = other()
+            assert torch.equal(made, other())
+        assert len(ran) == 4
+        F.conv2d(x, w, padding=1)
+        x.mul_(2)
+        assert not torch.equal(F.conv2d(x, w, padding=1), F.conv2d(x / 2, w, padding=1))
+        assert len(ran) == 7
 
 
 MULTIPLYING = {

@@ -2,7 +2,10 @@
 
 Outputs in evaluation are compared of one sample at the size that was read. What only training has is rates of dropout
 and statistics of batches, which no size changes: two samples of a smaller one show it, where model and net take that.
-Where there are outputs in training only, it is compared at the size that was read, too.
+Where there are outputs in training only, it is compared at the size that was read, too. Nets of very many MACs are
+compared at the smaller size in evaluation as well; shapes and MACs are those of the size that was read in any case.
+
+The net is given the model's own memory, and what both multiply of equal numbers is multiplied once.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +22,8 @@ from netdsl.against import flat
 from netdsl.frontend import Check
 from netdsl.network import Network
 from netdsl_from_torch.common import same_keys
-from netdsl_from_torch.tape import BATCH, Macs, emptied
+from netdsl_from_torch.once import Once
+from netdsl_from_torch.tape import BATCH, Macs, copied, emptied
 
 SEED = 0
 BOUND = 1e-9
@@ -29,6 +33,9 @@ SCALE = 8
 relu6 is relu where all are near 1."""
 STEP = 64
 """Sizes that differ by it are rounded alike, up or down, wherever six strides halve them; and the least of maps."""
+
+LARGE = 20 * 10**9
+"""MACs beyond which a sample takes seconds."""
 
 
 def prove(net: Network, model: nn.Module, shapes: Sequence[Sequence[int]]) -> tuple[Check, ...]:
@@ -43,26 +50,56 @@ def prove(net: Network, model: nn.Module, shapes: Sequence[Sequence[int]]) -> tu
 
 
 def _prove(net: Network, model: nn.Module, shapes: Sequence[Sequence[int]]) -> tuple[Check, ...]:
-    ours = net.build("torch")
-    theirs = copy.deepcopy(model).cpu()
+    ours, theirs = _built(net), copied(model, _apart).cpu()
     keys = same_keys(ours.state_dict(), theirs.state_dict())
     if not keys.ok:
         return (keys,)
     torch.manual_seed(SEED)
-    alone = [torch.randn(1, *shape) for shape in shapes]
-    for x in alone:
-        x[..., x.shape[-1] // 2 :] *= SCALE
-    inputs = [_drawn(shapes)]
+    alone, inputs = [_sample(shapes)], [_drawn(shapes)]
     small = [_smaller(shape) for shape in shapes]
-    if small != [[*shape] for shape in shapes] and not any(output.train for output in net.graph.outputs):
-        inputs.insert(0, _drawn(small))
+    if small != [[*shape] for shape in shapes]:
+        if net.cost().macs > LARGE:
+            alone.insert(0, _sample(small))
+        if not any(output.train for output in net.graph.outputs):
+            inputs.insert(0, _drawn(small))
     enliven(theirs)
+    held = {id(buffer) for buffer in theirs.buffers()}
+    state = theirs.state_dict(keep_vars=True)
+    ours.load_state_dict(
+        {key: one.clone() if id(one) in held else one.detach() for key, one in state.items()}, assign=True
+    )
     found: list[Check] = []
     for dtype in (torch.float32, torch.float64):
         found = _outputs(ours, theirs, alone, inputs, dtype)
         if all(check.ok for check in found):
             break
     return (keys, *found, _macs(ours, theirs, shapes))
+
+
+def _built(net: Network) -> nn.Module:
+    """Return the module of a net without numbers, which it is given later; with them where some are in no state."""
+    with torch.device("meta"):
+        made: nn.Module = net.build("torch")
+    kept = made.state_dict()
+    return made if all(key in kept for key, _ in made.named_buffers()) else net.build("torch")
+
+
+def _apart(tensor: Tensor) -> Tensor:
+    """Return a tensor for a copy of a module: a parameter is the same numbers, which no run writes into.
+
+    That it learns is said as a new module says it: torch multiplies otherwise by what does not.
+    """
+    if isinstance(tensor, nn.Parameter):
+        return nn.Parameter(tensor.detach(), tensor.is_floating_point())
+    return tensor.detach().clone()
+
+
+def _sample(shapes: Sequence[Sequence[int]]) -> list[Tensor]:
+    """Return one sample of each input."""
+    inputs = [torch.randn(1, *shape) for shape in shapes]
+    for x in inputs:
+        x[..., x.shape[-1] // 2 :] *= SCALE
+    return inputs
 
 
 def _drawn(shapes: Sequence[Sequence[int]]) -> list[Tensor]:
@@ -81,18 +118,24 @@ def _smaller(shape: Sequence[int]) -> list[int]:
 
 
 def enliven(model: nn.Module) -> None:
-    """Give a model numbers of which all show: what is constant is drawn.
+    """Give a model numbers of which all show: what is constant is drawn, into memory of its own.
 
     Norms scale by 0.5 to 8, so that activations get numbers of all sizes; a layer that starts as zeros would hide
     what is before it.
     """
     for key, parameter in model.named_parameters():
-        if not parameter.is_floating_point() or bool((parameter != parameter.flatten()[:1]).any()):
+        if not parameter.is_floating_point() or not _constant(parameter):
             continue
         if parameter.ndim == 1 and key.endswith("weight"):
-            parameter.copy_(torch.exp2(torch.empty_like(parameter).uniform_(-1, 3)))
+            parameter.data = torch.exp2(torch.empty_like(parameter).uniform_(-1, 3))
         else:
-            parameter.copy_(torch.randn_like(parameter) * 0.1)
+            parameter.data = torch.randn_like(parameter) * 0.1
+
+
+def _constant(tensor: Tensor) -> bool:
+    """Tell whether all numbers of a tensor are the same, which its first hundred show of most."""
+    numbers = tensor.flatten()
+    return all(not bool((some != numbers[:1]).any()) for some in (numbers[:100], numbers))
 
 
 @contextmanager
@@ -124,41 +167,52 @@ def observed(model: nn.Module) -> Iterator[Callable[[], None]]:
 def _outputs(
     ours: nn.Module,
     theirs: nn.Module,
-    alone: Sequence[Tensor],
+    alone: Sequence[Sequence[Tensor]],
     inputs: Sequence[Sequence[Tensor]],
     dtype: torch.dtype,
 ) -> list[Check]:
-    """Compare outputs of one sample in evaluation, and of the first inputs in training, and what that leaves.
-
-    Where these cannot be compared, or differ, the next ones are.
-    """
+    """Compare outputs of one sample in evaluation, and of several in training, and what that leaves."""
     mine, other = ours.to(dtype), theirs.to(dtype)
     begin = copy.deepcopy(dict(other.named_buffers()))
-    for x in inputs:
+    settled: list[Callable[[], None]] = []
+
+    def trained(x: Sequence[Tensor], sizes: str) -> list[Check]:
         for key, buffer in other.named_buffers():
             buffer.copy_(begin[key])
-        mine.load_state_dict(other.state_dict())
-        sizes = f", at {'x'.join(map(str, x[0].shape[1:]))}" if x is not inputs[-1] else ""
-        try:
-            with observed(other) as settle:
-                trained = _trained(mine, other, x, dtype, sizes)
-        except Exception:  # one of them takes one size only, and raises what it likes
-            if x is inputs[-1]:
-                raise
-            continue
-        if all(check.ok for check in trained):
-            break
-    settle()
-    mine.load_state_dict(other.state_dict())
-    evaluated = [_run(module, False, alone, dtype) for module in (mine, other)]
-    return [_compared("outputs in evaluation", evaluated, dtype), *trained]
+        _copy_buffers(other, mine)
+        with observed(other) as settle:
+            settled[:] = [settle]
+            return _trained(mine, other, x, dtype, sizes)
+
+    def evaluated(x: Sequence[Tensor], sizes: str) -> list[Check]:
+        results = _both(mine, other, False, x, dtype)
+        return [_compared("outputs in evaluation", results, dtype, sizes)]
+
+    found = _first_equal(inputs, trained)
+    for settle in settled:
+        settle()
+    _copy_buffers(other, mine)
+    return _first_equal(alone, evaluated) + found
+
+
+def _first_equal(
+    inputs: Sequence[Sequence[Tensor]], compared: Callable[[Sequence[Tensor], str], list[Check]]
+) -> list[Check]:
+    """Return what is compared of the first inputs that can be, and are equal; of the last ones in any case."""
+    *smaller, last = inputs
+    for x in smaller:
+        with suppress(Exception):  # one of them takes one size only, and raises what it likes
+            found = compared(x, f", at {'x'.join(map(str, x[0].shape[1:]))}")
+            if all(check.ok for check in found):
+                return found
+    return compared(last, "")
 
 
 def _trained(
     mine: nn.Module, other: nn.Module, inputs: Sequence[Tensor], dtype: torch.dtype, sizes: str
 ) -> list[Check]:
     """Compare outputs in training, and what it leaves."""
-    results = [_run(module, True, inputs, dtype) for module in (mine, other)]
+    results = _both(mine, other, True, inputs, dtype)
     found = [_compared("outputs in training, from one seed", results, dtype, sizes)]
     own, state, buffers = mine.state_dict(), other.state_dict(), dict(other.named_buffers())
     keys = [key for key in own if key in buffers and own[key].is_floating_point()]
@@ -166,6 +220,22 @@ def _trained(
         kept = [[held[key] for key in keys] for held in (own, state)]
         found.append(_compared("running statistics after it", kept, dtype, sizes))
     return found
+
+
+def _copy_buffers(source: nn.Module, target: nn.Module) -> None:
+    """Give a module the buffers of another one's state."""
+    state = source.state_dict()
+    for key, buffer in target.named_buffers():
+        if key in state:
+            buffer.copy_(state[key])
+
+
+def _both(
+    mine: nn.Module, other: nn.Module, train: bool, inputs: Sequence[Tensor], dtype: torch.dtype
+) -> list[list[Tensor]]:
+    """Return what two modules make of the same inputs, from one seed."""
+    with Once():
+        return [_run(module, train, inputs, dtype) for module in (mine, other)]
 
 
 def _run(module: nn.Module, train: bool, inputs: Sequence[Tensor], dtype: torch.dtype) -> list[Tensor]:

@@ -123,12 +123,17 @@ def _held(value: Any) -> Any:
 
 def abstract(model: nn.Module) -> nn.Module:
     """Return a copy of a model whose tensors have shapes and no numbers."""
+    return copied(model, _empty)
+
+
+def copied(model: nn.Module, tensor_of: Callable[[Tensor], Tensor]) -> nn.Module:
+    """Return a copy of a model with other tensors."""
     memo: dict[int, Any] = {}
     for module in model.modules():
         for table in _tables(module):
             for tensor in table.values():
                 if isinstance(tensor, Tensor) and id(tensor) not in memo:
-                    memo[id(tensor)] = _empty(tensor)
+                    memo[id(tensor)] = tensor_of(tensor)
     return copy.deepcopy(model, memo)
 
 
