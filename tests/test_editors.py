@@ -75,3 +75,9 @@ def test_codemirror(file: str) -> None:
 @needs_node
 def test_codemirrors_words() -> None:
     assert sorted(run("codemirror.mjs")["words"]) == sorted(keywords())
+
+
+@needs_node
+@pytest.mark.parametrize("file", CORPUS)
+def test_textmate(file: str) -> None:
+    compare(file, run("textmate.mjs")["tokens"])
