@@ -110,23 +110,16 @@ def unknown(topic: str) -> NoReturn:
     misuse("E512", f"there is no code, rule, op, function or word `{topic}`", help)
 
 
-def overview(width: int = WIDTH) -> str:
-    """Return the names of all that can be explained, on one screen of so many columns."""
-    from netdsl.codes import CODES, FAMILIES
+def language() -> dict[str, Iterable[str]]:
+    """Return the names of what the language itself has, by kind."""
     from netdsl.elaborate.arguments import TYPES
     from netdsl.elaborate.functions import FUNCTIONS
     from netdsl.ir.types import Init
-    from netdsl.lint import rule, rules
-    from netdsl.ops import catalogue, installed
     from netdsl.syntax.tokens import keywords
     from netdsl.syntax.words import SIGNS, WORDS
 
-    families = groupby(sorted(catalogue().values(), key=lambda op: op.__module__), lambda op: op.__module__)
-    ops = {module.rpartition(".")[2]: [op.name for op in own] for module, own in families}
-    if installed():
-        ops["installed"] = installed()
     types = [name for name in TYPES if name.isalpha() and name != "value"]
-    language = {
+    return {
         "words": [word for word in WORDS if word in keywords()],
         "signs": SIGNS,
         "values": [word for word in WORDS if word not in {*keywords(), *SIGNS, *types, *Init.KINDS}],
@@ -134,6 +127,18 @@ def overview(width: int = WIDTH) -> str:
         "init": Init.KINDS,
         "functions": FUNCTIONS,
     }
+
+
+def overview(width: int = WIDTH) -> str:
+    """Return the names of all that can be explained, on one screen of so many columns."""
+    from netdsl.codes import CODES, FAMILIES
+    from netdsl.lint import rule, rules
+    from netdsl.ops import catalogue, installed
+
+    families = groupby(sorted(catalogue().values(), key=lambda op: op.__module__), lambda op: op.__module__)
+    ops = {module.rpartition(".")[2]: [op.name for op in own] for module, own in families}
+    if installed():
+        ops["installed"] = installed()
     errors = []
     for family, what in FAMILIES.items():
         first, *_, last = [code for code in CODES if code.startswith(family)]
@@ -156,7 +161,7 @@ def overview(width: int = WIDTH) -> str:
         "OPS",
         *_paired([row(family, own) for family, own in ops.items()], width),
         "THE LANGUAGE",
-        *[row(title, own) for title, own in language.items()],
+        *[row(title, own) for title, own in language().items()],
         "ERRORS",
         lines(", ".join(errors)),
         "RULES OF NETDSL LINT",

@@ -115,20 +115,20 @@ def render() -> str:
     for family, what in FAMILIES.items():
         members = [rule for rule in rules if rule.code.startswith(family)]
         if members:
-            parts.append(f"\n# {family}xx: {what}\n")
+            parts.append(f"\n## {family}xx: {what}\n")
             parts += [_markdown(rule) for rule in members]
     return "".join(parts)
 
 
 def _markdown(rule: type[Rule]) -> str:
     lines = [
-        f'\n<a id="{rule.code}"></a>\n\n## {rule.code} {rule.name()}\n',
+        f'\n<a id="{rule.code}"></a>\n\n### {rule.code} {rule.name()}\n',
         f"{rule.severity}: {first_line(rule)}.\n",
     ]
     for title in SECTIONS:
         body = section(rule, title)
         lines.append(
-            f"**{title}.**\n\n```\n{body}\n```\n" if title in ("Bad", "Good") else f"**{title}.** {body}\n"
+            f"**{title}.**\n\n```net\n{body}\n```\n" if title in ("Bad", "Good") else f"**{title}.** {body}\n"
         )
     if rule.thresholds:
         lines.append(f"**Thresholds** (`[tool.netdsl.lint.thresholds.{rule.name()}]`).\n")
