@@ -6,12 +6,12 @@ import pytest
 
 from netdsl import api
 from netdsl.backend import emit_family
-from netdsl.ide.index import Index, Library, Symbol, definitions, outline
+from netdsl.ide.index import Index, Library, Symbol, definitions
+from netdsl.ide.outline import outline
 from netdsl.ide.rename import Refused, rename
 from netdsl.lint.edits import apply
 from netdsl.net import Net
 from netdsl.source import Source
-from netdsl.syntax.parse import parse
 from netdsl.syntax.tokens import lex
 
 SPECS = sorted((Path(__file__).parent.parent / "specs").glob("*.net"))
@@ -35,7 +35,7 @@ def library(**others: str) -> Library:
     def find(name: str, source: Source) -> Source:
         return sources[name] if name in sources else packaged(name, source)
 
-    return Library(parse, find)
+    return Library(find)
 
 
 def at(text: str, mark: str, nth: int = 0) -> int:
@@ -59,7 +59,7 @@ def test_every_reference_of_the_zoo_resolves(file: Path) -> None:
     source = Source(file.name, file.read_text(encoding="utf-8"))
     found = library().index(source)
     assert [source.text[use.start : use.end] for use in found.unknown] == []
-    assert outline(found)
+    assert outline(found.file, source.text)
     for use in found.uses:
         said = source.text[use.start : use.end].strip('"')
         shown = {one.name for one in use.symbols}
@@ -222,7 +222,7 @@ def test_files_that_import_each_other_are_indexed_all_the_same() -> None:
 
 def test_an_import_that_changes_is_indexed_anew() -> None:
     held = {"unit.net": "block Unit(c):\n    conv: conv 3x3, c\n"}
-    shelf = Library(parse, lambda name, source: Source(name, held[name]))
+    shelf = Library(lambda name, source: Source(name, held[name]))
     source = Source("spec.net", 'import Unit from "unit.net"\n\nnet N:\n    input 3, 8x8\n    Unit 8\n')
     assert shelf.index(source) is shelf.index(source)
     assert not shelf.index(source).unknown

@@ -337,13 +337,13 @@ class _Items:
             yield from (_word(one.name(), one.code) for one in rules.catalogue().values())
         elif before == "COLON" and "NAME" in accepts and "TRUE" not in accepts and "FORK" not in accepts:
             yield from (Item(one, "type", WORDS[one].is_ if one in WORDS else "", one, 0) for one in _TYPES)
+        elif self.first == "DECIDE" and "TRUE" not in accepts:
+            yield from self.decisions()
         elif "FORK" in accepts or "TRUE" in accepts:
             yield from self.steps() if "FORK" in accepts else ()
             yield from self.values() if "TRUE" in accepts else ()
         elif "STRING" in accepts and "NAME" in accepts:
             yield from self.labels()
-        elif self.first == "DECIDE":
-            yield from self.decisions()
 
     # ---------------------------------------------------------------- words
 

@@ -13,11 +13,13 @@ from typing import NamedTuple
 
 from netdsl.elaborate.files import Importer
 from netdsl.elaborate.functions import FUNCTIONS
+from netdsl.ide.outline import reach
 from netdsl.ir.types import Init
 from netdsl.ops import catalogue, installed
 from netdsl.quantities import catalogue as quantities
 from netdsl.source import Source, Span
 from netdsl.syntax import tree
+from netdsl.syntax.parse import Unreadable, parse
 from netdsl.syntax.tokens import lex
 
 MAX_PATH = 8
@@ -196,15 +198,22 @@ def builtin(name: str) -> Symbol | None:
     return Symbol(kind, name, None, None, None) if kind else None
 
 
+def readable(source: Source) -> tree.File:
+    """Return the tree of what can be read of a text."""
+    try:
+        return parse(source)
+    except Unreadable as error:
+        return error.rest or tree.File(0, len(source.text), ())
+
+
 class Library:
     """The indices of texts, each made once: those of imports are asked for by name."""
 
     MOST = 64
     """How many are kept."""
 
-    def __init__(self, read: Callable[[Source], tree.File], importer: Importer | None = None) -> None:
-        """`read` returns what is right in a text; `importer` finds imports."""
-        self.read = read
+    def __init__(self, importer: Importer | None = None) -> None:
+        """`importer` finds imports."""
         self.importer = importer
         self._made: dict[tuple[str, str], Index] = {}
         self._active: set[str] = set()
@@ -217,7 +226,7 @@ class Library:
             return found
         self._active.add(source.key)
         try:
-            found = Index(source, self.read(source), self.imported)
+            found = Index(source, readable(source), self.imported)
         finally:
             self._active.discard(source.key)
         while len(self._made) >= self.MOST:
@@ -423,6 +432,20 @@ class _Walk:
                 self.name("variable", target, names, self.top, item)
         elif isinstance(item, tree.Variant):
             self.name("variant", item.name, self.variants, self.top, item)
+        elif isinstance(item, tree.Broken):
+            self.broken(item, self.top)
+
+    def broken(self, item: tree.Broken, scope: Scope) -> None:
+        """Note what lines seem to name that cannot be read."""
+        kinds = {"block": "block", "inline": "block", "net": "net", "table": "table", "def": "function"}
+        kind = kinds.get(self.text[item.start : item.end].partition(" ")[0], "")
+        for token in lex(self.text, [], item.start, item.end) if item.defined else ():
+            if token.text in item.defined:
+                name = tree.Name(token.start, token.end, token.text)
+                names = bool(kind) or scope is self.top
+                into = scope.names if names else scope.tensors
+                if token.text not in into:
+                    self.name(kind or ("variable" if names else "value"), name, into, scope, item)
 
     def take(self, item: tree.Import) -> None:
         """`import A, B from "file.net"`."""
@@ -459,7 +482,7 @@ class _Walk:
             self.body(item.body, scope)
         elif isinstance(item, tree.Table):
             for row in item.rows:
-                for cell in row.cells:
+                for cell in row.cells if isinstance(row, tree.Row) else ():
                     self.expr(cell, top)
         elif isinstance(item, tree.Def):
             self.define(item, top, top.names[item.name.text])
@@ -568,6 +591,8 @@ class _Walk:
             for one in node.decisions:
                 self.reads.append(_Read("decision", scope, one.name, net))
                 self.reads.append(_Read("option", scope, one.value, net))
+        elif isinstance(node, tree.Broken):
+            self.broken(node, scope)
 
     def condition(self, node: tree.Expr | None, scope: Scope) -> None:
         if node is not None:
@@ -1052,101 +1077,3 @@ def _may_be_handed(symbol: Symbol) -> bool:
     if node.type is not None:
         return node.type.text in ("op", "table", "list")
     return isinstance(node.default, (tree.Constant, tree.Name, tree.CallExpr))
-
-
-# ---------------------------------------------------------------- outline
-
-
-class Item(NamedTuple):
-    """A line of the outline: what it is called, and what is in it."""
-
-    name: str
-    kind: str
-    detail: str
-    start: int
-    end: int
-    name_start: int
-    name_end: int
-    items: tuple[Item, ...]
-
-
-def outline(index: Index) -> tuple[Item, ...]:
-    """Return the declarations of a text, with the labels of their bodies."""
-    return tuple(_items(index, index.file.items, index.source.text))
-
-
-def _items(index: Index, body: tuple[tree.Statement, ...], text: str) -> Iterator[Item]:
-    for outer in body:
-        node = outer.statement if isinstance(outer, tree.Annotated) else outer
-        end = reach(node)
-        inner: tuple[Item, ...] = ()
-        if isinstance(node, (tree.Block, tree.Net)):
-            inner = tuple(_items(index, node.body, text))
-            kind = "block" if isinstance(node, tree.Block) else "net"
-            params = ", ".join(param.name.text for param in node.params)
-            yield _item(node.name, text, kind, f"({params})" if params else "", node.start, end, inner)
-        elif isinstance(node, tree.Variant):
-            detail = f"= {text[node.net.start : node.end]}"
-            yield _item(node.name, text, "variant", detail, node.start, end, ())
-        elif isinstance(node, tree.Table):
-            columns = ", ".join(column.text for column in node.columns)
-            yield _item(node.name, text, "table", f"({columns})", node.start, end, ())
-        elif isinstance(node, tree.Def):
-            yield _item(node.name, text, "function", "", node.start, end, ())
-        elif isinstance(node, tree.Assign):
-            for target in node.targets:
-                yield _item(target, text, "variable", "", node.start, end, ())
-        elif isinstance(node, tree.Bind):
-            for target in node.targets:
-                yield _item(target, text, "value", "", node.start, end, ())
-        elif isinstance(node, tree.Stage):
-            inner = tuple(_items(index, node.body, text))
-            name = text[node.name.start : node.name.end]
-            yield Item(f"stage {name}", "stage", "", node.start, end, node.name.start, node.name.end, inner)
-        elif isinstance(node, (tree.If, tree.For)):
-            bodies = (
-                [*(c.body for c in node.cases), node.otherwise] if isinstance(node, tree.If) else [node.body]
-            )
-            for one in bodies:
-                yield from _items(index, one, text)
-        elif isinstance(node, tree.Input):
-            if node.name is not None:
-                yield _item(node.name, text, "input", "", node.start, end, ())
-        elif isinstance(node, (tree.Line, tree.Output, tree.Weight)) and node.label is not None:
-            yield _item(node.label, text, "label", _first_line(text, node, node.label), node.start, end, ())
-        elif isinstance(node, (tree.Container, tree.Merge)) and node.label is not None:
-            inner = tuple(_items(index, node.body, text))
-            yield _item(node.label, text, "container", "", node.start, end, inner)
-        elif isinstance(node, (tree.Container, tree.Merge)):
-            yield from _items(index, node.body, text)
-
-
-def _first_line(text: str, node: tree.Tree, label: tree.Label) -> str:
-    """Return what stands behind a label on its line."""
-    rest = text[label.end : node.end].partition("\n")[0].strip(" :\r")
-    return rest if len(rest) < 80 else f"{rest[:76]} ..."
-
-
-def _item(
-    name: tree.Label, text: str, kind: str, detail: str, start: int, end: int, inner: tuple[Item, ...]
-) -> Item:
-    return Item(text[name.start : name.end], kind, detail, start, end, name.start, name.end, inner)
-
-
-def reach(node: tree.Tree) -> int:
-    """Return where a statement or declaration ends, with its body."""
-    if isinstance(node, tree.Annotated):
-        return reach(node.statement)
-    bodies: list[tuple[tree.Tree, ...]] = []
-    if isinstance(node, tree.If):
-        bodies = [*(case.body for case in node.cases), node.otherwise]
-    elif isinstance(
-        node,
-        (tree.For, tree.Stage, tree.Container, tree.Merge, tree.Block, tree.Net, tree.Variant),
-    ):
-        bodies = [node.body]
-    elif isinstance(node, tree.Table):
-        bodies = [node.rows]
-    elif isinstance(node, tree.Bind) and isinstance(node.value, tree.Merge):
-        bodies = [node.value.body]
-    return max([node.end, *(reach(body[-1]) for body in bodies if body)])

@@ -203,7 +203,7 @@ def _verify(library: Library, texts: Sequence[Index], edits: Sequence[Edit]) -> 
         own = [edit for edit in edits if edit.span.source is one.source]
         new[one.source.key] = Source(one.source.name, apply(one.source.text, own), one.source.path)
     importer = _overlaid(library.importer, new)
-    after = Library(library.read, importer)
+    after = Library(importer)
     for one in texts:
         try:
             index = after.index(new[one.source.key])
