@@ -24,6 +24,7 @@ def test_lines_are_the_nets(name: str) -> None:
     seen = look(data.read("specs", name), name)
     analysis = seen.analysis()
     network = analysis.network
+    assert analysis.diagnostics == ()  # of blocks neither, whatever they are given
     if network is None:
         assert not analysis.whole
         assert api.explore(name.removesuffix(".net")) is not None
@@ -162,3 +163,10 @@ def test_it_stops_when_nobody_waits() -> None:
             Source("case.net", "net N:\n    input 3, 8x8\n    10000 * conv 3x3, 3\n"),
             stop=lambda: next(asked) == 40,
         )
+
+
+def test_a_block_that_nobody_calls_is_looked_into() -> None:
+    text = "block Unit(c, k=3) from a, b:\n    conv 3x3, c, strides=2\n    from a -> nosuch\n    from q -> relu\n"
+    found = look(text).analysis().diagnostics
+    assert [d.code for d in found] == ["E202", "E201", "E200"]
+    assert not any(d.calls for d in found)

@@ -75,8 +75,7 @@ class Builder(Walker):
             called = super().check_layer(node, place)
         except Poisoned:
             if isinstance(decl, BlockDecl):
-                unknown = Given(POISON, place.span(node))
-                self.look_into(decl, dict.fromkeys(declared_parameters(decl), unknown), node, place)
+                self.look_into(decl, self.nothing_given(decl, place.span(node)), node, place)
             raise
         value, own = called or (None, {})
         if value is not None and isinstance(decl, BlockDecl):
@@ -84,7 +83,12 @@ class Builder(Walker):
             self.look_into(decl, self.scheduled(given), node, place)
         return called
 
-    def look_into(self, decl: BlockDecl, given: Mapping[str, Given], node: tree.Layer, place: Place) -> None:
+    @staticmethod
+    def nothing_given(decl: BlockDecl, span: Span) -> dict[str, Given]:
+        """Return arguments of a block of which nothing is known."""
+        return dict.fromkeys(declared_parameters(decl), Given(POISON, span))
+
+    def look_into(self, decl: BlockDecl, given: Mapping[str, Given], node: tree.Tree, place: Place) -> None:
         """Run a block's body on a value that nobody knows, once, for what is wrong in its text."""
         if decl in self.looked_into:
             return

@@ -9,11 +9,11 @@ from typing import Any
 from netdsl import api
 from netdsl.collector import no_collection
 from netdsl.diagnostics import Diagnostic, NetError
-from netdsl.elaborate.build import Builder, Elaborator, Recipe
-from netdsl.elaborate.draft import Draft, Place
+from netdsl.elaborate.build import MAX_NODES, Builder, Elaborator, Recipe
+from netdsl.elaborate.draft import Draft, DraftScope, Place
 from netdsl.elaborate.files import Files, Importer
 from netdsl.elaborate.shared import Shared
-from netdsl.elaborate.values import Data, FileScope
+from netdsl.elaborate.values import POISON, BlockDecl, Data, Env, FileScope, OpValue, Poisoned, SpecError
 from netdsl.ir.types import Shape
 from netdsl.network import Network
 from netdsl.passes.costs import cost_of
@@ -106,6 +106,7 @@ class Look:
         }
         self.pieces = _Pieces(self.file)
         self._seen: dict[str, _Seen] = {}
+        self._of_blocks = self._wrong_blocks()
 
     @property
     def nets(self) -> tuple[str, ...]:
@@ -127,6 +128,8 @@ class Look:
         lines = {at: line for name in (*others, chosen) if name for at, line in self.seen(name).lines.items()}
         lines |= seen.lines
         found = {(one.code, one.message, one.span): one for one in (*self.errors, *seen.errors)}
+        for one in self._of_blocks:
+            found.setdefault((one.code, one.message, one.span), one)
         network = seen.network
         return Analysis(
             self.source,
@@ -145,6 +148,23 @@ class Look:
         if net not in self._seen:
             self._seen[net] = self._watch(net)
         return self._seen[net]
+
+    def _wrong_blocks(self) -> list[Diagnostic]:
+        """Return what is wrong in the text of blocks, whatever they are given: nobody may call them yet."""
+        walker = _Watcher({}, {}, MAX_NODES, self.file.shared)
+        for value in [*self.file.env.names.values()]:
+            decl = value.target if isinstance(value, OpValue) else None
+            if not isinstance(decl, BlockDecl) or decl.file is not self.file:
+                continue
+            span = Span(self.source, decl.node.start, decl.node.end)
+            place = Place(Env(self.file.env), POISON, DraftScope("net", "", span), self.source, {}, False)
+            try:
+                walker.look_into(decl, walker.nothing_given(decl, span), decl.node, place)
+            except SpecError as error:
+                walker.record(error.diagnostic, place)
+            except Poisoned:
+                pass
+        return [error.replace(calls=()) for error in walker.errors]
 
     def _watch(self, net: str) -> _Seen:
         recipe = self.recipes[net]
