@@ -83,14 +83,9 @@ class Claim(Evaluator):
         """The nodes of the net, or of the module or stage in whose body the claim stands."""
         scope = self.scopes[self.budget.scope]
         nodes = [self.net.graph[name] for name in scope.nodes()]
-        if self.staged:
+        if self.budget.stage:
             nodes = [node for node in nodes if node.stage == self.budget.stage]
         return nodes
-
-    @property
-    def staged(self) -> bool:
-        """Whether the claim stands in a stage of its module: a stage around the module is not meant."""
-        return self.budget.stage in self.scopes[self.budget.scope].stages.values()
 
     # ---------------------------------------------------------------- claims
 
@@ -147,9 +142,9 @@ class Claim(Evaluator):
     @property
     def where(self) -> str:
         """What stands before a quantity's name, if the claim is not about the net."""
-        scope = self.budget.scope
-        if self.staged:
-            return f"{scope}, stage {self.budget.stage}: " if scope else f"stage {self.budget.stage}: "
+        scope, stage = self.budget.scope, self.budget.stage
+        if stage:
+            return f"{scope}, stage {stage}: " if scope else f"stage {stage}: "
         return f"{scope}." if scope else ""
 
     def span(self, node: tree.Tree) -> Span:

@@ -23,6 +23,7 @@ class Budget(Record):
     scope: str
     """Path of the module it is about; "" for the net."""
     stage: str
+    """The stage of that module it is about; "" for all of it."""
     span: Span
 
 

@@ -862,7 +862,8 @@ class Walker(Layers):
 
     def require(self, node: tree.Require, place: Place) -> None:
         """`require params <= 5M`: kept for when costs are known; of parameters, `require n >= 2`, held now."""
-        path, stage = place.scope.path, place.stage
+        path, stages = place.scope.path, place.scope.stages.values()
+        stage = place.stage if place.stage in stages else ""  # one around the module is not meant
         for claim in node.claims:
             if is_condition(claim, place.env):
                 self.demand(claim, place)

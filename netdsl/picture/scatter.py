@@ -118,7 +118,7 @@ def draw(explored: Explored) -> Svg:
     )
     said = f"{picked}{'; faint: beyond a budget' * (not all(one.kept for one in drawn))}"
     if explored.others:
-        asked = ", ".join(dict.fromkeys(printable(budget.span.text) for budget in explored.others))
+        asked = ", ".join(printable(one.said) for one in explored.others)
         said += f"; not looked at: {asked}"
     line = f"the line is exact: no net has more {up.title} at so few {across.title}"
     svg = Svg(right + _EDGE + max([0.0, *beyond]), bottom + 52, f"{title}; {said}; {line}")

@@ -69,19 +69,12 @@ class Nets:
         try:
             self._draws = draws(self.lattice, explored.most, explored.least, random=self._chance)
         except NoNet:
-            raise self._nothing() from None
-
-    def _nothing(self) -> NetError:
-        """Return the error for a space none of whose nets keeps the budgets."""
-        budgets = dict.fromkeys(self.claims)
-        what = f"no net of {self.space.name} keeps its budgets: {', '.join(budgets)}"
-        return NetError([Diagnostic("E401", what, self.space.span)])
+            raise explored.nothing() from None
 
     @cached_property
     def claims(self) -> list[str]:
         """What nets have to keep, as the spec has it."""
-        budgets = [bound.budget for bound in self.explored.bounds] + [*self.others]
-        return sorted({" ".join(one.span.text.split()) for one in budgets})
+        return sorted({one.text for one in (*self.explored.bounds, *self.others)})
 
     @property
     def files(self) -> list[Path]:
@@ -101,27 +94,16 @@ class Nets:
 
     def costs(self, answers: Answers) -> tuple[int, ...]:
         """Return what a net costs, by `columns`."""
-        sums = self._sums(answers)
+        sums = self.explored.sums(answers)
         return tuple([sums[self.explored.place(name)] for name in self.columns])
 
     def keeps(self, answers: Answers) -> bool:
         """Tell whether a net keeps its budgets."""
-        sums = self._sums(answers)
-        return all(sign * sums[at] <= most for at, sign, most in self._limits) and self.keeps_others(answers)
+        return self.explored.within(self.explored.sums(answers)) and self.keeps_others(answers)
 
     def keeps_others(self, answers: Answers) -> bool:
         """Tell whether a net keeps the budgets that are no sums, for which it is elaborated."""
         return not self.others or not check(self.network(answers))
-
-    def _sums(self, answers: Answers) -> tuple[int, ...]:
-        """Return the sums along a net's path, by columns of the lattice."""
-        sums = [0] * len(self.lattice.columns)
-        at, end = 0, len(self.lattice.edges) - 1
-        while at != end:
-            way = next(w for w in self.lattice.edges[at] if all(answers.get(n) == i for n, i in w.answers))
-            sums = [a + b for a, b in zip(sums, way.costs, strict=True)]
-            at = way.end
-        return tuple(sums)
 
     # ---------------------------------------------------------------- many
 
@@ -140,7 +122,7 @@ class Nets:
             pass
         finally:
             random.setstate(self._chance.getstate())
-        raise self._nothing()
+        raise self.explored.nothing()
 
     def nearest(self, wanted: Answers, accept: Callable[[Answers], bool], random: Random) -> Answers | None:
         """Return a net that keeps the budgets and takes the options that are wanted, as far as may be.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from math import ceil, floor, lcm
 from types import SimpleNamespace
@@ -21,11 +21,39 @@ COUNTERS = tuple(Cost._fields)
 """What is counted of each layer, in this order: of those that always are there, then of those of training alone."""
 
 
-class Bound(NamedTuple):
-    """A sum of counters that is at most a number, as one comparison claims it."""
+class Total(NamedTuple):
+    """A sum of counters over the layers of a net, or of a part of it."""
 
     weights: tuple[int, ...]
     """By counter."""
+    scope: str = ""
+    """The module it is of; "" for the net."""
+    stage: str = ""
+    """The stage of that; "" for all of it."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is of the net."""
+        return not self.scope and not self.stage
+
+    def times(self, factor: int) -> Total:
+        """Return it a number of times."""
+        return self._replace(weights=tuple([factor * weight for weight in self.weights]))
+
+    def has(self, scope: str, stage: str) -> bool:
+        """Tell whether layers of a module and a stage are among those that it is of."""
+        inside = not self.scope or scope == self.scope or scope.startswith(f"{self.scope}.")
+        return inside and self.stage in ("", stage)
+
+    def of(self, costs: Sequence[int]) -> int:
+        """Return the sum of what is counted."""
+        return sum([weight * n for weight, n in zip(self.weights, costs, strict=True) if weight])
+
+
+class Bound(NamedTuple):
+    """A total that is at most a number, as one comparison claims it."""
+
+    total: Total
     most: int
     budget: Budget
 
@@ -74,8 +102,6 @@ class Summed(Claim):
 
     def bounds(self) -> list[Bound]:
         """Return what the claim demands; raise NotSummed, or SpecError if it means nothing."""
-        if self.budget.scope or self.budget.stage:
-            raise NotSummed
         return self.demanded(self.budget.claim, True)
 
     def demanded(self, node: tree.Expr, holds: bool) -> list[Bound]:
@@ -106,7 +132,8 @@ class Summed(Claim):
         scale = lcm(*[weight.denominator for weight in form.weights])
         most = -form.constant * scale
         whole = ceil(most) - 1 if strict else floor(most)
-        return Bound(tuple([int(weight * scale) for weight in form.weights]), whole, self.budget)
+        weights = tuple([int(weight * scale) for weight in form.weights])
+        return Bound(Total(weights, self.budget.scope, self.budget.stage), whole, self.budget)
 
     def form(self, node: tree.Expr) -> Form:
         """Return a side of a comparison."""

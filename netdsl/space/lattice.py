@@ -13,7 +13,7 @@ class Edge(NamedTuple):
     answers: tuple[tuple[str, int], ...]
     """What is decided here: decisions by name with the index of what each takes, in the order they are met."""
     costs: tuple[int, ...]
-    """What is put down here costs so much, by the lattice's columns; never less than 0."""
+    """What is put down here costs so much, by the lattice's columns."""
     end: int
     """The vertex that it leads to."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from html import escape
 from itertools import islice
@@ -17,15 +17,41 @@ from netdsl.quantities import Options as Asked
 from netdsl.quantities import Quantity, catalogue
 from netdsl.record import Record
 from netdsl.source import Span
-from netdsl.space.budgets import Bound, weights_of
+from netdsl.space.budgets import Total, weights_of
 from netdsl.space.counts import Bracket, count, size
-from netdsl.space.lattice import Lattice
+from netdsl.space.limits import limited
 from netdsl.space.ranges import Range, options, ranges
 from netdsl.space.reduced import NoNet
 from netdsl.space.space import Space
 
 MAX_WRONG = 5
 """How many errors that nets run into are shown."""
+
+
+class Required(Record):
+    """A budget."""
+
+    text: str
+    """What the spec says, on one line."""
+    some: bool
+    """Whether only some nets have to keep it, or parts of nets."""
+    span: Span
+
+    @property
+    def said(self) -> str:
+        """What people are shown."""
+        return f"{self.text} where required" if self.some else self.text
+
+
+def required(budgets: Sequence[Iterable[Budget]]) -> tuple[Required, ...]:
+    """Return what nets have to keep, given what those of each end have to."""
+    ends = [{" ".join(one.span.text.split()): one for one in row} for row in budgets]
+    every = {text: one for end in ends for text, one in end.items()}
+    found = []
+    for text, one in every.items():
+        part = bool(one.scope or one.stage)
+        found.append(Required(text, part or not all(text in end for end in ends), one.span))
+    return tuple(found)
 
 
 class Choice(Record):
@@ -48,9 +74,9 @@ class Overview(Record):
     choices: tuple[Choice, ...]
     nets: int
     """How many there are, whatever they cost."""
-    bounds: tuple[Bound, ...]
+    bounds: tuple[Required, ...]
     """The budgets that are bounds of sums."""
-    others: tuple[Budget, ...]
+    others: tuple[Required, ...]
     """Those that are not, which no count knows of."""
     within: Bracket
     """How many nets keep the bounds."""
@@ -80,23 +106,14 @@ class Explored:
         space.explore()
         space.check_sizes()
         self.space = space
-        self.bounds, self.others = space.budgets()
-        columns = {name: weights_of(quantity, Asked()) for name, quantity in counted().items()}
-        places = {weights: place for place, weights in enumerate(columns.values())}
-        self.most: dict[int, int] = {}
-        self.least: dict[int, int] = {}
-        for bound in self.bounds:
-            negative = tuple([-weight for weight in bound.weights])
-            if negative in places:
-                at = places[negative]
-                self.least[at] = max(-bound.most, self.least.get(at, -bound.most))
-                continue
-            if bound.weights not in places:
-                places[bound.weights] = len(columns)
-                columns[f"budget {len(columns)}"] = bound.weights
-            at = places[bound.weights]
-            self.most[at] = min(bound.most, self.most.get(at, bound.most))
-        self.lattice: Lattice = space.lattice(columns)
+        bounds, others = space.budgets()
+        self.bounds = required([[bound.budget for bound in row] for row in bounds.values()])
+        """The budgets that are bounds of sums."""
+        self.others = required([*others.values()])
+        """Those that are not."""
+        columns = {name: Total(weights_of(quantity, Asked())) for name, quantity in counted().items()}
+        found = limited(space, columns, bounds)
+        self.lattice, self.most, self.least = found.lattice, found.most, found.least
         if not self.lattice.edges[0]:
             raise NetError(wrong(space, 1))
         if not space.decisions:
@@ -151,6 +168,21 @@ class Explored:
         """
         costs = self.space.costs(self.space.indices(net))
         return Cost(*[a + b for a, b in zip(costs[:5], costs[5:], strict=True)])
+
+    def sums(self, answers: Mapping[str, int]) -> tuple[int, ...]:
+        """Return what a net costs, by the lattice's columns."""
+        sums = [0] * len(self.lattice.columns)
+        at, end = 0, len(self.lattice.edges) - 1
+        while at != end:
+            way = next(w for w in self.lattice.edges[at] if all(answers.get(n) == i for n, i in w.answers))
+            sums = [a + b for a, b in zip(sums, way.costs, strict=True)]
+            at = way.end
+        return tuple(sums)
+
+    def within(self, sums: Sequence[int]) -> bool:
+        """Tell whether a net that costs so much keeps the budgets that are sums."""
+        above = any(sums[at] > most for at, most in self.most.items())
+        return not above and all(sums[at] >= least for at, least in self.least.items())
 
     def draw(self, seed: int = 0) -> Iterator[dict[str, str]]:
         """Yield nets that keep the budgets for ever, each as likely as any other.
@@ -210,9 +242,9 @@ class Explored:
 
     def nothing(self) -> NetError:
         """Return the error for a space none of whose nets keeps the budgets."""
-        claims = ", ".join(dict.fromkeys(bound.budget.span.text for bound in self.bounds))
-        what = f"no net of {self.space.name} keeps its budgets: {claims}"
-        return NetError([Diagnostic("E401", what, self.bounds[0].budget.span)])
+        budgets = [*self.bounds, *self.others]
+        what = f"no net of {self.space.name} keeps its budgets: {', '.join(one.said for one in budgets)}"
+        return NetError([Diagnostic("E401", what, budgets[0].span)])
 
     def place(self, quantity: str) -> int:
         """Return which column is a quantity's."""
@@ -249,8 +281,8 @@ def overview(explored: Explored) -> Overview:
         space.spec,
         tuple(choices),
         size(lattice),
-        tuple(explored.bounds),
-        tuple(explored.others),
+        explored.bounds,
+        explored.others,
         within,
         dict(zip(names, ranges(lattice), strict=False)),
         dict(zip(names, kept, strict=False)),

@@ -54,13 +54,12 @@ def budget_lines(found: Overview, sampled: tuple[int, int] | None) -> list[str]:
 
 def budget_facts(found: Overview, sampled: tuple[int, int] | None) -> list[tuple[str, str]]:
     """Return the budgets, and for each kind how many nets keep them."""
-    claims = list(dict.fromkeys(bound.budget.span.text for bound in found.bounds))
     facts = []
-    if claims:
+    if found.bounds:
         within = f"{bracket(found.within, number)} ({share(found.within, found.nets)})"
-        facts.append((f"within {', '.join(claims)}", within))
+        facts.append((f"within {', '.join(one.said for one in found.bounds)}", within))
     if found.others:
-        asked = ", ".join(dict.fromkeys(budget.span.text for budget in found.others))
+        asked = ", ".join(one.said for one in found.others)
         much = "no sum over layers, so no count"
         if sampled is not None:
             kept, drawn = sampled
@@ -183,8 +182,9 @@ def render_json(
         "spec": found.spec,
         "nets": found.nets,
         "within": _object(found.within),
-        "budgets": list(dict.fromkeys(bound.budget.span.text for bound in found.bounds)),
-        "other_budgets": list(dict.fromkeys(budget.span.text for budget in found.others)),
+        "budgets": [one.text for one in found.bounds],
+        "other_budgets": [one.text for one in found.others],
+        "budgets_of_some": [one.text for one in (*found.bounds, *found.others) if one.some],
         "sampled": None if sampled is None else {"kept": sampled[0], "drawn": sampled[1]},
         "costs": {name: _range(one) for name, one in found.ranges.items()},
         "costs_within": {name: _range(one) for name, one in found.kept.items()},

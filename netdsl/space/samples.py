@@ -7,12 +7,10 @@ from itertools import islice
 from random import Random
 from typing import NamedTuple
 
-from netdsl.quantities import Options
-from netdsl.space.budgets import weights_of
 from netdsl.space.counts import size
 from netdsl.space.draws import draws
 from netdsl.space.lattice import Lattice
-from netdsl.space.overview import Explored, counted
+from netdsl.space.overview import Explored
 
 
 class Sample(NamedTuple):
@@ -24,19 +22,14 @@ class Sample(NamedTuple):
 
 def samples(explored: Explored, quantities: Sequence[str], most: int, seed: int = 0) -> list[Sample]:
     """Return what nets cost: all nets of a space that has at most `most`, else so many drawn uniformly."""
-    weights = [weights_of(counted()[name], Options()) for name in quantities]
+    places = [explored.place(name) for name in quantities]
     lattice = explored.lattice
     nets = every(lattice) if size(lattice) <= most else islice(draws(lattice, random=Random(seed)), most)
     found = []
     for answers in nets:
-        costs = explored.space.costs(answers)
-        kept = all(_sum(bound.weights, costs) <= bound.most for bound in explored.bounds)
-        found.append(Sample(tuple([_sum(one, costs) for one in weights]), kept))
+        sums = explored.sums(answers)
+        found.append(Sample(tuple([sums[place] for place in places]), explored.within(sums)))
     return found
-
-
-def _sum(weights: Sequence[int], costs: Sequence[int]) -> int:
-    return sum([weight * cost for weight, cost in zip(weights, costs, strict=True)])
 
 
 def every(lattice: Lattice) -> Iterator[dict[str, int]]:

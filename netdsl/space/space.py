@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from operator import add
 from typing import Any, NamedTuple
 
 from netdsl.collector import no_collection
@@ -10,9 +11,9 @@ from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.elaborate.build import Recipe
 from netdsl.elaborate.result import Budget, Decision
 from netdsl.elaborate.values import SpecError
-from netdsl.space.budgets import Bound, NotSummed, Summed
+from netdsl.space.budgets import Bound, NotSummed, Summed, Total
 from netdsl.space.lattice import Edge, Lattice
-from netdsl.space.walk import Common, Point
+from netdsl.space.walk import Common, Point, flat
 
 MAX_POINTS = 50_000
 """The most points of a space that is looked at as a whole."""
@@ -39,6 +40,8 @@ class Way(NamedTuple):
     """-1 where an error ends it."""
     nodes: int
     """How many ops are put down."""
+    parts: Mapping[tuple[str, str], tuple[int, ...]] = {}
+    """The same as `costs` by module and stage, where something is required of such."""
     errors: tuple[Diagnostic, ...] = ()
 
 
@@ -138,8 +141,8 @@ class Space:
             self.decisions.setdefault(one.name, one.replace(chosen=None))
         taken = tuple([(one.name, one.chosen or 0) for one in asked])
         if walker.errors:
-            return Way(taken, (), 0, -1, 0, tuple(walker.errors)), asked
-        costs = tuple([n for cost in walker.spent(begin) for n in cost.__dict__.values()])
+            return Way(taken, (), 0, -1, 0, errors=tuple(walker.errors)), asked
+        costs = flat(walker.spent(range(begin, len(walker.drafts))))
         key = point.key()
         end = self.known.get(key)
         if end is None:
@@ -147,7 +150,8 @@ class Space:
             self.vertices.append(Vertex(point))
         nodes = walker.nodes(begin)
         packed = sum([n << WIDTH * i for i, n in enumerate((*costs, nodes))])
-        return Way(taken, costs, packed, end, nodes), asked
+        parts = walker.parts(begin) if self.common.claimed else {}
+        return Way(taken, costs, packed, end, nodes, parts), asked
 
     def expand(self, at: int) -> None:
         """Find all ways from a vertex."""
@@ -320,45 +324,39 @@ class Space:
 
     # ---------------------------------------------------------------- all nets
 
-    def budgets(self) -> tuple[list[Bound], list[Budget]]:
-        """Return what each net has to keep: sums of counters, and claims about something else.
+    def budgets(self) -> tuple[dict[int, list[Bound]], dict[int, list[Budget]]]:
+        """Return by end what nets that end there have to keep: sums of counters, and claims about something else.
 
         Raises:
-            NetError: A claim means nothing, or does not stand in all nets.
+            NetError: A claim means nothing.
         """
-        found: list[tuple[list[Bound], list[Budget]]] = []
-        for vertex in self.vertices:
+        bounds: dict[int, list[Bound]] = {}
+        others: dict[int, list[Budget]] = {}
+        for at, vertex in enumerate(self.vertices):
             if vertex.point is None or not vertex.point.ended:
                 continue
-            bounds: list[Bound] = []
-            others: list[Budget] = []
+            bounds[at], others[at] = [], []
             for budget in vertex.point.walker.budgets:
                 try:
-                    bounds += Summed(budget).bounds()
+                    bounds[at] += Summed(budget).bounds()
                 except NotSummed:
-                    others.append(budget)
+                    others[at].append(budget)
                 except SpecError as error:
                     raise NetError([error.diagnostic]) from None
-            found.append((bounds, others))
-        for bounds, _ in found[1:]:
-            kept = [[bound[:2] for bound in one] for one in (bounds, found[0][0])]
-            if kept[0] != kept[1]:
-                odd = [*bounds, *found[0][0]][0].budget
-                what = "a budget of the net that decisions change, or that only some of its nets have"
-                raise NetError([Diagnostic("E217", what, odd.span, help="write one for all of them")])
-        return found[0] if found else ([], [])
+        return bounds, others
 
-    def lattice(self, columns: Mapping[str, tuple[int, ...]]) -> Lattice:
+    def lattice(self, columns: Mapping[str, Total], beyond: Mapping[int, Sequence[int]] = {}) -> Lattice:
         """Return all valid nets as a graph, with what they cost; it has no edges if there is none.
 
         Args:
-            columns: What to count: how many times each counter, of those of `budgets.COUNTERS`.
+            columns: What to count.
+            beyond: What is added to a net's sums by where it ends.
         """
         order = self.ordered()
         number = {at: i for i, at in enumerate(order)}
         end = len(order)
-        weights = list(columns.values())
-        packed: dict[tuple[int, ...], tuple[int, ...]] = {}
+        totals = list(columns.values())
+        packed: dict[Any, tuple[int, ...]] = {}
         edges: list[tuple[Edge, ...]] = []
         for at in order:
             leaving = []
@@ -366,12 +364,22 @@ class Space:
                 goal = end if way.end >= 0 and self.ended(way.end) else number.get(way.end)
                 if goal is None:
                     continue
-                if way.costs not in packed:
-                    sums = [sum([w * n for w, n in zip(one, way.costs, strict=True) if w]) for one in weights]
-                    packed[way.costs] = tuple(sums)
-                leaving.append(Edge(way.answers, packed[way.costs], goal))
+                key = way.costs, *way.parts.items()
+                if key not in packed:
+                    packed[key] = tuple([self.sum(total, way) for total in totals])
+                sums = packed[key]
+                if goal == end and way.end in beyond:
+                    sums = tuple(map(add, sums, beyond[way.end]))
+                leaving.append(Edge(way.answers, sums, goal))
             edges.append(tuple(leaving))
         return Lattice(tuple(columns), (*edges, ()))
+
+    @staticmethod
+    def sum(total: Total, way: Way) -> int:
+        """Return what a way adds to a total."""
+        if total.whole:
+            return total.of(way.costs)
+        return sum([total.of(costs) for part, costs in way.parts.items() if total.has(*part)])
 
     def check_sizes(self) -> None:
         """Raise NetError if some net has more ops than may be."""

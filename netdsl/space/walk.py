@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from netdsl.cost.model import Cost
@@ -86,6 +86,10 @@ class Common:
         self.deciding: dict[BlockDecl, bool] = {}
         self.recursive: set[BlockDecl] = set()
         """Those of them that call themselves."""
+        self.claimed: set[int] = set()
+        """The ids of texts that require something of their scope, whose name then is part of where a walk is."""
+        self.staged = False
+        """Whether something is required of a stage; then blocks are walked each time, which may have stages."""
         every = tree.pieces(recipe.net.node)
         self.again = any(isinstance(node, tree.Same) for node in every)
         """Whether the net runs modules again; then blocks are walked each time, since their layers are compared."""
@@ -127,6 +131,13 @@ class Common:
             self.ambiguous.add(name)
             self.stale = True
 
+    def claim(self, scope: DraftScope, stage: str) -> None:
+        """Take note that something is required of a part of the net."""
+        if id(scope.body) not in self.claimed or (stage and not self.staged):
+            self.claimed.add(id(scope.body))
+            self.staged = self.staged or bool(stage)
+            self.stale = True
+
     def cost(self, op: Op, shapes: tuple[Any, ...]) -> Cost:
         """Return what an op costs for one sample."""
         key = (id(op), False, *shapes, *[shape.axes for shape in shapes])
@@ -166,6 +177,14 @@ class Strider(Builder):
     def check_layer(self, node: tree.Layer, place: Place) -> Any:
         """Look into nothing that does not run: elaboration tells what is wrong."""
         return None
+
+    def require(self, node: tree.Require, place: Place) -> None:
+        """`require params <= 5M`: kept, and noted if it is of a part of the net."""
+        before = len(self.budgets)
+        super().require(node, place)
+        for budget in self.budgets[before:]:
+            if budget.scope or budget.stage:
+                self.common.claim(place.scope, budget.stage)
 
     # ---------------------------------------------------------------- names that are taken
 
@@ -282,7 +301,7 @@ class Strider(Builder):
             raise Entered(self._active[-1], inner)
         keys = Keys(self.drafts, ())
         key = decl, keys.arguments(given), keys.wires(data.wires), place.train
-        known = common.blocks.get(key)
+        known = common.blocks.get(key) if not common.staged else None
         if known is not None:
             return self.stand(known, data, place, scope, span)
         begin, before = len(self.drafts), self.said
@@ -311,7 +330,8 @@ class Strider(Builder):
         )
         shapes = tuple([self.drafts[wire.draft].shapes[wire.port] for wire in made])
         stateful = any([self.stateful(i) for i in range(begin, len(self.drafts))])
-        return Block(results, shapes, self.spent(begin), self.nodes(begin), stateful)
+        spent = self.spent(range(begin, len(self.drafts)))
+        return Block(results, shapes, spent, self.nodes(begin), stateful)
 
     def stand(self, block: Block, data: Data, place: Place, scope: DraftScope, span: Span) -> Data:
         """Put down what stands for the layers of a block; return what it makes."""
@@ -328,10 +348,18 @@ class Strider(Builder):
         """Return how many ops drafts from one on are."""
         return sum([self.kept[i].nodes if i in self.kept else 1 for i in range(begin, len(self.drafts))])
 
-    def spent(self, begin: int) -> tuple[Cost, Cost]:
-        """Return what drafts from one on cost: of those that always are there, and of training alone."""
-        sums = [[0] * 5, [0] * 5]
+    def parts(self, begin: int) -> dict[tuple[str, str], tuple[int, ...]]:
+        """Return by module and stage what drafts from one on cost that are in them."""
+        found: dict[tuple[str, str], list[int]] = {}
         for index in range(begin, len(self.drafts)):
+            draft = self.drafts[index]
+            found.setdefault((draft.scope.path, draft.stage), []).append(index)
+        return {part: flat(self.spent(drafts)) for part, drafts in found.items()}
+
+    def spent(self, drafts: Iterable[int]) -> tuple[Cost, Cost]:
+        """Return what drafts cost: of those that always are there, and of training alone."""
+        sums = [[0] * 5, [0] * 5]
+        for index in drafts:
             draft = self.drafts[index]
             block = self.kept.get(index)
             if block is not None:
@@ -344,6 +372,11 @@ class Strider(Builder):
             for at, cost in costs:
                 sums[at] = [a + b for a, b in zip(sums[at], cost.__dict__.values(), strict=True)]
         return Cost(*sums[0]), Cost(*sums[1])
+
+
+def flat(costs: tuple[Cost, Cost]) -> tuple[int, ...]:
+    """Return what is counted as one row."""
+    return tuple([n for cost in costs for n in cost.__dict__.values()])
 
 
 # ---------------------------------------------------------------- points
@@ -664,6 +697,7 @@ class Point:
                 (place.stage, place.train, place.turns, place.returned),
                 (chain.broken or (chain.flow is not None and keys.wires(chain.flow)), chain.nameless),
                 self.taken(place, keys, names),
+                place.scope.path if id(place.scope.body) in self.common.claimed else None,
             ]
         for frame in self.frames:
             if isinstance(frame, Turn):
