@@ -431,6 +431,7 @@ RUN: dict[str, Run] = {
     "add": _add,
     "sub": _sub,
     "scale": lambda op, x, call: x[0] * op.factor,
+    "offset": lambda op, x, call: x[0] + op.term,
     "mul": _mul,
     "concat": lambda op, x, call: torch.cat(x, op.axis_of(call.shapes[0]) + 1),
     "split": lambda op, x, call: x[0].split(
@@ -450,6 +451,7 @@ RUN: dict[str, Run] = {
     "resize": _resized,
     "permute": lambda op, x, call: x[0].permute(0, *(axis + 1 for axis in op.axes)),
     "flatten": _each(lambda x: x.flatten(1)),
+    "unflatten": lambda op, x, call: x[0].unflatten(1, (op.parts, -1)),
     "pixel_shuffle": lambda op, x, call: F.pixel_shuffle(x[0], op.factor),
     "pixel_unshuffle": lambda op, x, call: F.pixel_unshuffle(x[0], op.factor),
     "tokens": _each(lambda x: x.flatten(2).transpose(1, 2)),

@@ -493,6 +493,12 @@ def scale(op: Any, inputs: list[Array], state: State) -> Array:
     return inputs[0] * op.factor
 
 
+@of("offset")
+def offset(op: Any, inputs: list[Array], state: State) -> Array:
+    """Add the number."""
+    return inputs[0] + op.term
+
+
 @of("shuffle")
 def shuffle(op: Any, inputs: list[Array], state: State) -> Array:
     """Send channel i c/g + j to j g + i."""
@@ -605,6 +611,13 @@ def permute(op: Any, inputs: list[Array], state: State) -> Array:
 def flatten(op: Any, inputs: list[Array], state: State) -> Array:
     """Put the rows one after the other."""
     return inputs[0].reshape(len(inputs[0]), -1)
+
+
+@of("unflatten")
+def unflatten(op: Any, inputs: list[Array], state: State) -> Array:
+    """Take part by part."""
+    size = inputs[0].shape[1] // op.parts
+    return np.stack([inputs[0][:, size * at : size * (at + 1)] for at in range(op.parts)], axis=1)
 
 
 @of("pixel_shuffle")

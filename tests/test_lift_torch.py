@@ -141,6 +141,11 @@ def in_place(x: Tensor) -> Tensor:
     return F.relu_(y)
 
 
+def among(x: Tensor, parts: int) -> Tensor:
+    """Shares of equal parts of the channels, by radix attention."""
+    return x.view(len(x), parts, -1, 1, 1).softmax(1)
+
+
 MAPS: dict[str, tuple[Callable[[Tensor], Tensor], list[str]]] = {
     "relu": (F.relu, ["relu"]),
     "relu6": (F.relu6, ["relu6"]),
@@ -183,6 +188,25 @@ MAPS: dict[str, tuple[Callable[[Tensor], Tensor], list[str]]] = {
     "reflect": (lambda x: F.pad(x, (1, 1, 2, 2), mode="reflect"), ["pad"]),
     "shuffle": (shuffled, ["shuffle"]),
     "channel_shuffle": (lambda x: F.channel_shuffle(x, 4), ["shuffle"]),
+    "blocks of channels": (
+        lambda x: x.unflatten(1, (2, 2, -1)).transpose(1, 2).flatten(1, 3),
+        ["split", "concat"],
+    ),
+    "sum of parts": (lambda x: x.unflatten(1, (4, -1)).sum(1), ["split", "add"]),
+    "sum of a stack": (
+        lambda x: torch.stack([x.relu(), x.tanh(), x], 1).sum(1, keepdim=True)[:, 0],
+        ["relu", "tanh", "add"],
+    ),
+    "shares of parts": (
+        lambda x: (x.view(len(x), 4, -1, *x.shape[2:]) * among(x.mean((2, 3), keepdim=True), 4)).sum(1),
+        ["mean", "flatten", "unflatten", "softmax", "flatten", "mul", "split", "add"],
+    ),
+    "shares of parts in two groups": (
+        lambda x: (
+            x * x.mean((2, 3)).view(len(x), 2, 2, -1).transpose(1, 2).softmax(1).reshape(len(x), -1, 1, 1)
+        ),
+        ["gap", "split", "concat", "unflatten", "softmax", "flatten", "mul"],
+    ),
     "pixel_shuffle": (lambda x: F.pixel_shuffle(x, 2), ["pixel_shuffle"]),
     "pixel_unshuffle": (unshuffled, ["pixel_unshuffle"]),
     "squares": (squares, [*["slice"] * 4, "concat"]),
@@ -196,6 +220,19 @@ MAPS: dict[str, tuple[Callable[[Tensor], Tensor], list[str]]] = {
     "scale": (lambda x: x * 0.1, ["scale"]),
     "half": (lambda x: x / 2, ["scale"]),
     "sub": (lambda x: x - F.relu(x), ["relu", "sub"]),
+    "third": (lambda x: x / 3, ["scale"]),
+    "hard swish by hand": (lambda x: x * F.relu6(x + 3) / 6, ["hswish"]),
+    "hard sigmoid by hand": (lambda x: x * ((3 + x).clamp(0, 6) / 6), ["hsigmoid", "mul"]),
+    "another hard swish": (lambda x: x * F.relu6(x + 2) / 6, ["offset", "relu6", "mul", "scale"]),
+    "stronger": (lambda x: x * (1 + x.sigmoid()), ["sigmoid", "offset", "mul"]),
+    "one minus": (lambda x: x * (1 - x.sigmoid()), ["sigmoid", "scale", "offset", "mul"]),
+    "less": (lambda x: -(x - 0.5), ["offset", "scale"]),
+    "gates of places": (
+        lambda x: (
+            x * torch.cat([x.mean(1, True), torch.max(x, 1, keepdim=True)[0]], 1).amax(1, True).sigmoid()
+        ),
+        ["mean", "amax", "concat", "amax", "sigmoid", "expand", "mul"],
+    ),
     "there and back": (
         lambda x: F.relu(x.flatten(2).transpose(1, 2)).transpose(1, 2).reshape(x.shape),
         ["tokens", "relu", "map"],
@@ -629,7 +666,7 @@ class Odd(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = torch.erf(x)
-        x = self.norm(self.conv(x)) + 1.5
+        x = self.norm(self.conv(x)) ** 1.5
         return torch.cumsum(x, 1)
 
 
@@ -642,7 +679,7 @@ def test_a_refusal_names_every_call() -> None:
         f"no op says `erf` in `0` and 2 more (test_lift_torch.py:{line(Odd, 'erf')})",
         f"no op says `batch_norm` in `0.norm` and 2 more: it keeps no running statistics "
         f"(test_lift_torch.py:{line(Odd, 'self.norm(')})",
-        f"no op says `add` in `0` and 2 more: it adds the number 1.5 (test_lift_torch.py:{line(Odd, '1.5')})",
+        f"no op says `pow` in `0` and 2 more (test_lift_torch.py:{line(Odd, '1.5')})",
         f"no op says `cumsum` in `0` and 2 more (test_lift_torch.py:{line(Odd, 'cumsum')})",
     ]
 
@@ -668,7 +705,8 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
         "antialias=True",
     ),
     "pad with a number": (lambda: nn.ConstantPad2d(1, 2.0), "it pads with 2.0"),
-    "divided": (lambda: Do(lambda x: x / 3), "it divides by 3"),
+    "divided": (lambda: Do(lambda x: x / 0), "it divides by 0"),
+    "places": (lambda: Do(lambda x: x + x.max(1, keepdim=True)[1]), "it takes places of the largest numbers"),
     "alpha": (lambda: Do(lambda x: torch.add(x, x, alpha=2)), "alpha=2"),
     "channels of features": (lambda: nn.Dropout2d(), "no op says `feature_dropout`|no op says `dropout2d`"),
     "never used": (lambda: Unused(), "`other.weight` of its state is in no op that an output needs"),

@@ -808,6 +808,11 @@ def flatten_samples(x: Array) -> Array:
     """Return every sample as a vector."""
     return x.reshape(x.shape[0], -1)
 ''',
+    "unflatten_samples": '''\
+def unflatten_samples(x: Array, parts: int) -> Array:
+    """Return the equal parts of every vector as a sequence."""
+    return x.reshape(x.shape[0], parts, -1)
+''',
     "tokens_of_map": '''\
 def tokens_of_map(x: Array) -> Array:
     """Return the places of a map as a sequence, row by row; there must be one."""

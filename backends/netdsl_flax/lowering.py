@@ -65,8 +65,8 @@ from netdsl.ops.attention import Attend, Attention, MatMul, Qkv, RelativeBias
 from netdsl.ops.base import Op
 from netdsl.ops.conv import Conv, Convolution, DwConv, StdConv, UpConv
 from netdsl.ops.dropout import Dropout, DropPath
-from netdsl.ops.joint import Add, Concat, Elementwise, Identity, Mul, Scale, Sub
-from netdsl.ops.layout import Expand, Flatten, Map, Permute, PixelShuffle, PixelUnshuffle, Tokens
+from netdsl.ops.joint import Add, Concat, Elementwise, Identity, Mul, Offset, Scale, Sub
+from netdsl.ops.layout import Expand, Flatten, Map, Permute, PixelShuffle, PixelUnshuffle, Tokens, Unflatten
 from netdsl.ops.linear import Linear
 from netdsl.ops.move import Padding, PadTo, Roll, Shift, Shuffle
 from netdsl.ops.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm, Norm, RmsNorm
@@ -698,6 +698,12 @@ def scale(op: Scale, context: Context) -> Lowered:
     return Lowered(function=Binary("*", Input(), Const(op.factor)))
 
 
+@lowers(Offset)
+def offset(op: Offset, context: Context) -> Lowered:
+    """The sum with a number: `x + 1.0`."""
+    return Lowered(function=Binary("+", Input(), Const(op.term)))
+
+
 def _aligned(index: int, context: Context) -> Expr:
     """Give a batch of vectors axes of one between samples and channels, so that the channels meet."""
     missing = len(context.outputs[0]) - len(context.inputs[index])
@@ -862,6 +868,12 @@ def flatten(op: Flatten, context: Context) -> Lowered:
     """Our flatten_chw of a map; tokens lie in order."""
     name = "flatten_chw" if context.inputs[0].axes == "chw" else "flatten_samples"
     return _function(name)
+
+
+@lowers(Unflatten)
+def unflatten(op: Unflatten, context: Context) -> Lowered:
+    """Our unflatten_samples."""
+    return _function("unflatten_samples", _first("parts", op.parts))
 
 
 @lowers(Tokens)

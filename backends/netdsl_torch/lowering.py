@@ -59,8 +59,8 @@ from netdsl.ops.attention import Attend, Attention, MatMul, Qkv, RelativeBias
 from netdsl.ops.base import Op
 from netdsl.ops.conv import Conv, Convolution, DwConv, StdConv, UpConv
 from netdsl.ops.dropout import Dropout, DropPath
-from netdsl.ops.joint import Add, Concat, Elementwise, Identity, Mul, Scale, Sub
-from netdsl.ops.layout import Expand, Flatten, Map, Permute, PixelShuffle, PixelUnshuffle, Tokens
+from netdsl.ops.joint import Add, Concat, Elementwise, Identity, Mul, Offset, Scale, Sub
+from netdsl.ops.layout import Expand, Flatten, Map, Permute, PixelShuffle, PixelUnshuffle, Tokens, Unflatten
 from netdsl.ops.linear import Linear
 from netdsl.ops.move import Padding, PadTo, Roll, Shift, Shuffle
 from netdsl.ops.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm, Norm, RmsNorm
@@ -1058,6 +1058,12 @@ def scale(op: Scale, context: Context) -> Lowered:
     return Lowered(function=Binary("*", Input(), Const(op.factor)))
 
 
+@lowers(Offset)
+def offset(op: Offset, context: Context) -> Lowered:
+    """The sum with a number: `x + 1.0`."""
+    return Lowered(function=Binary("+", Input(), Const(op.term)))
+
+
 def _aligned(index: int, context: Context) -> Expr:
     """Give an input axes of one where it is a vector and the output is not, so that the channels meet."""
     x, out = context.inputs[index], context.outputs[0]
@@ -1246,6 +1252,13 @@ def permute(op: Permute, context: Context) -> Lowered:
 def flatten(op: Flatten, context: Context) -> Lowered:
     """x.flatten(1)."""
     return Lowered(module=Call("nn.Flatten"), function=_method("flatten", _first("start_dim", 1)))
+
+
+@lowers(Unflatten)
+def unflatten(op: Unflatten, context: Context) -> Lowered:
+    """x.unflatten(1, (2, -1))."""
+    args = _first("dim", 1), _first("sizes", (op.parts, -1))
+    return Lowered(module=Call("nn.Unflatten", args), function=_method("unflatten", *args))
 
 
 @lowers(Tokens)

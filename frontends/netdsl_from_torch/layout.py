@@ -63,6 +63,11 @@ class Layout(Record):
         """Return the dimensions in another order."""
         return self.with_dims([self.dims[at] for at in order])
 
+    def flattened(self) -> Layout:
+        """Return all but the first dimension as one."""
+        first, *others = self.dims
+        return self.with_dims((first, tuple(atom for dim in others for atom in dim)))
+
     def reshaped(self, sizes: Sequence[int]) -> Layout:
         """Return all atoms in the same order, cut into dimensions of these sizes.
 
@@ -128,7 +133,11 @@ class Drawn(Record):
     factor: float = 1.0
 
 
-Apart = Scores | Drawn
+class Places(Record):
+    """Where the largest numbers along an axis are."""
+
+
+Apart = Scores | Drawn | Places
 """What a tensor may hold that is no value of a net."""
 
 

@@ -19,6 +19,8 @@ from netdsl.ops.activation import (
     Glu,
     HardShrink,
     HardTanh,
+    HSigmoid,
+    HSwish,
     LeakyRelu,
     LogSoftmax,
     PRelu,
@@ -34,8 +36,8 @@ from netdsl.ops.attention import Attend, MatMul
 from netdsl.ops.base import Op
 from netdsl.ops.conv import Conv, Convolution, DwConv, UpConv
 from netdsl.ops.dropout import Dropout, DropPath
-from netdsl.ops.joint import Add, Concat, Mul, Scale, Sub
-from netdsl.ops.layout import PixelShuffle, PixelUnshuffle
+from netdsl.ops.joint import Add, Concat, Mul, Offset, Scale, Sub
+from netdsl.ops.layout import Flatten, PixelShuffle, PixelUnshuffle, Unflatten
 from netdsl.ops.linear import Linear
 from netdsl.ops.move import Padding, Roll, Shift, Shuffle
 from netdsl.ops.norm import (
@@ -53,7 +55,7 @@ from netdsl.ops.reduce import Amax, Mean, Reduction
 from netdsl.ops.resize import Resize, Upsample
 from netdsl.ops.window import SAME, VALID
 from netdsl_from_torch.common import dims_of, pair_of, size_of, stride_of
-from netdsl_from_torch.layout import BATCH, Atom, Drawn, Layout, Scores, Unknown, whole
+from netdsl_from_torch.layout import BATCH, Atom, Drawn, Layout, Places, Scores, Unknown, whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -478,8 +480,25 @@ def _softmax(at: Translation, op: type[Any], input: Tensor, dim: int | None, dty
             "scores are compared otherwise",
         )
         return scores.replace(shares=True)
-    x, axis = _letter(at, at.layout(input), dim)
+    x = at.layout(input)
+    if op is Softmax and _of_channels(x, dim):
+        return _among_parts(at, x, dim % len(x.dims))
+    x, axis = _letter(at, x, dim)
     return at.put(op(axis=axis), x)
+
+
+def _of_channels(x: Layout, dim: int) -> bool:
+    """Tell whether a dimension is some of the channels, and not all, of what has no other axes."""
+    return "c" in x.shape.axes and x.shape.c == x.shape.elements and 1 < x.sizes[dim] < x.shape.c
+
+
+def _among_parts(at: Translation, x: Layout, dim: int) -> Layout:
+    """Compare equal parts of the channels, which are made tokens."""
+    order = [0, dim, *(other for other in range(1, len(x.dims)) if other != dim)]
+    moved = x.permuted(order)
+    rows = at.put(Unflatten(parts=moved.sizes[1]), at.settled(moved.flattened()))
+    y = at.put(Flatten(), at.put(Softmax(axis="n"), rows)).reshaped(moved.sizes)
+    return y.permuted([order.index(to) for to in range(len(order))])
 
 
 @translates("glu")
@@ -707,21 +726,38 @@ def roll(at: Translation, input: Tensor, shifts: Any, dims: Any = None) -> Layou
 
 @translates("add", "__add__", "__radd__", "__iadd__", "add_")
 def add(at: Translation, input: Any, other: Any, alpha: float = 1) -> Layout:
-    """Add."""
+    """add, or offset by a number."""
     _need(alpha == 1, f"alpha={alpha}")
     number = other if isinstance(other, int | float) else input
     if isinstance(number, int | float):
-        _need(number == 0, f"it adds the number {number}")
-        return at.layout(input if number is other else other)
+        return _offset(at, input if number is other else other, number)
     return at.joined(Add, input, other)
+
+
+def _offset(at: Translation, x: Any, number: float) -> Layout:
+    return at.pointwise(Offset(term=float(number)), x) if number else at.layout(x)
 
 
 @translates("sub", "__sub__", "__isub__", "subtract")
 def sub(at: Translation, input: Any, other: Any, alpha: float = 1) -> Layout:
-    """Sub."""
+    """sub, or offset by a number."""
     _need(alpha == 1, f"alpha={alpha}")
-    _need(not isinstance(other, int | float), f"it subtracts the number {other}")
-    return at.joined(Sub, input, other)
+    if isinstance(other, int | float):
+        return _offset(at, input, -other)
+    return rsub(at, other, input) if isinstance(input, int | float) else at.joined(Sub, input, other)
+
+
+@translates("rsub", "__rsub__")
+def rsub(at: Translation, input: Any, other: Any, alpha: float = 1) -> Layout:
+    """The other way about, such as `1 - x`."""
+    _need(alpha == 1, f"alpha={alpha}")
+    return _offset(at, neg(at, input), other) if isinstance(other, int | float) else sub(at, other, input)
+
+
+@translates("neg", "negative", "__neg__")
+def neg(at: Translation, input: Tensor) -> Layout:
+    """`scale -1`."""
+    return at.pointwise(Scale(factor=-1.0), input)
 
 
 @translates("mul", "__mul__", "__rmul__", "__imul__", "multiply")
@@ -744,15 +780,43 @@ def mul(at: Translation, input: Any, other: Any) -> Layout | Scores:
 
 @translates("div", "__truediv__", "__itruediv__", "true_divide", "divide")
 def div(at: Translation, input: Any, other: Any, rounding_mode: str | None = None) -> Layout | Drawn:
-    """scale, by a number whose inverse is exact."""
+    """scale, by the inverse of a number; hsigmoid and hswish by hand: relu6(x + 3) / 6, x * relu6(x + 3) / 6."""
     _need(rounding_mode is None, f"rounding_mode='{rounding_mode}'")
     _need(isinstance(other, int | float), "it divides by a tensor")
     drawn = at.drawn(input)
     if drawn is not None and other:
         return drawn.replace(factor=drawn.factor / other)
-    power = float(other).hex().lstrip("-").split("p")[0]
-    _need(other and power == "0x1.0000000000000", f"it divides by {other}")
-    return at.pointwise(Scale(factor=1 / other), input)
+    _need(other, "it divides by 0")
+    x = at.layout(input)
+    by_hand = _hard(at, x.value) if other == 6 and not at.key(input) else None
+    if by_hand is not None:
+        op, value = by_hand
+        return at.put(op, at.whole(value)).replace(dims=x.dims)
+    return at.pointwise(Scale(factor=1 / other), x)
+
+
+def _hard(at: Translation, value: Value) -> tuple[Activation, Value] | None:
+    """Return the activation of which a value is six times what it makes, and its input; None for others."""
+    made = at.made[int(value.node)]
+    if isinstance(made.op, Relu6):
+        (moved,) = (at.made[int(one.node)] for one in made.inputs)
+        return (HSigmoid(), moved.inputs[0]) if moved.op == Offset(term=3.0) else None
+    if isinstance(made.op, Mul):
+        for x, gate in (made.inputs, made.inputs[::-1]) if len(made.inputs) == 2 else ():
+            if isinstance(at.made[int(gate.node)].op, Relu6) and _hard(at, gate) == (HSigmoid(), x):
+                return HSwish(), x
+    return None
+
+
+@translates("stack")
+def stack(at: Translation, tensors: Sequence[Tensor], dim: int = 0) -> Layout:
+    """concat, whose parts are a dimension of their own."""
+    parts = [at.settled(tensor) for tensor in tensors]
+    first = parts[0]
+    dim %= len(first.dims) + 1
+    _need(dim == 1 and first.shape.axes[0] == "c", "it stacks otherwise than before the channels")
+    y = at.put(Concat(), *parts) if len(parts) > 1 else first
+    return y.reshaped((at.batch, len(parts), *first.sizes[1:]))
 
 
 @translates("cat", "concat", "concatenate")
@@ -768,11 +832,36 @@ def cat(at: Translation, tensors: Sequence[Tensor], dim: int = 0, axis: int | No
     return at.put(Concat(axis=letter), *parts)
 
 
+@translates("sum")
+def sum_(at: Translation, input: Tensor, dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Layout:
+    """add, of parts of the channels that were made a dimension of their own."""
+    _need(dtype is None or dtype == input.dtype, "it changes the dtype")
+    dims = (dim,) if isinstance(dim, int) else tuple(dim or ())
+    _need(len(dims) == 1, "it sums along several dimensions")
+    x, at_ = at.layout(input), dims[0] % input.ndim
+    atoms = x.dims[at_]
+    _need(
+        len(atoms) == 1 and atoms[0].axis == "c" and atoms[0].stride > 1, "it sums along an axis of a value"
+    )
+    parts: tuple[Layout, ...] = unbind(at, x, at_)
+    first = parts[0]
+    for other in parts[1:]:
+        first = at.joined(Add, first, other)
+    return first.replace(dims=(*first.dims[:at_], (), *first.dims[at_:])) if keepdim else first
+
+
 @translates("mean")
 def mean(at: Translation, input: Tensor, dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Layout:
     """Gap of rows and columns, or mean."""
     _need(dtype is None or dtype == input.dtype, "it changes the dtype")
     return _reduced(at, Mean, input, dim, keepdim)
+
+
+@translates("max")
+def max_(at: Translation, input: Tensor, dim: Any = None, keepdim: bool = False) -> tuple[Layout, Places]:
+    """amax, and where the largest are, which no op says."""
+    _need(isinstance(dim, int), "it has no dimension, or is of two tensors")
+    return amax(at, input, dim, keepdim), Places()
 
 
 @translates("amax")
@@ -921,11 +1010,13 @@ def parted(at: Translation, x: Layout, sizes: Sequence[int], dim: int) -> tuple[
         x, atoms = y, y.dims[dim]
     (atom,) = atoms
     channels = tuple(size * atom.stride for size in sizes)
-    op = Split(parts=len(sizes) if len({*channels}) == 1 else channels)
-    key = (x.value, channels, id(at.frame))
-    if key not in at.seen:  # parts that are taken one by one are of one split
-        at.seen[key] = at.put_all(op, whole(x.value, x.shape, at.batch))[0]
-    made = [at.whole(Value(at.seen[key].value.node, port)) for port in range(len(sizes))]
+    made = at.joined_in(x.value)
+    if tuple(part.shape.c for part in made) != channels:  # else it is cut where it was joined
+        op = Split(parts=len(sizes) if len({*channels}) == 1 else channels)
+        key = (x.value, channels, id(at.frame))
+        if key not in at.seen:  # parts that are taken one by one are of one split
+            at.seen[key] = at.put_all(op, whole(x.value, x.shape, at.batch))[0]
+        made = [at.whole(Value(at.seen[key].value.node, port)) for port in range(len(sizes))]
     return tuple(
         part.replace(
             dims=tuple(
@@ -973,7 +1064,9 @@ def select(at: Translation, input: Tensor, dim: int, index: int) -> Layout:
     dim %= len(x.dims)
     index %= x.sizes[dim]
     atoms = x.dims[dim]
-    if len(atoms) == 1 and atoms[0].axis == "c" and atoms[0].stride > 1:
+    if not atoms and len(x.dims) > len(x.shape) + 1:  # a dimension of one that is no axis of the value
+        part = x
+    elif len(atoms) == 1 and atoms[0].axis == "c" and atoms[0].stride > 1:
         part = parted(at, x, [1] * x.sizes[dim], dim)[index]
     else:
         y, axis = _letter(at, x, dim)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from inspect import signature
+from math import prod
 from typing import Any
 
 from torch import Tensor, nn
@@ -15,9 +16,9 @@ from netdsl.ir.types import Dims, Shape
 from netdsl.ops.base import Op, OpError
 from netdsl.ops.dropout import DropPath
 from netdsl.ops.joint import Concat, Elementwise, Scale
-from netdsl.ops.layout import Expand, Flatten, Map, Permute, PixelShuffle, PixelUnshuffle, Tokens
+from netdsl.ops.layout import Expand, Flatten, Map, Permute, PixelShuffle, PixelUnshuffle, Tokens, Unflatten
 from netdsl.ops.move import Shuffle
-from netdsl.ops.part import Slice
+from netdsl.ops.part import Slice, Split
 from netdsl.ops.pool import AvgPool, GlobalAvgPool
 from netdsl.ops.reduce import Reduction
 from netdsl.ops.source import Input, Weight
@@ -31,6 +32,7 @@ from netdsl_from_torch.layout import (
     Drawn,
     Follows,
     Layout,
+    Places,
     Scores,
     Unknown,
     own_dims,
@@ -43,6 +45,12 @@ from netdsl_from_torch.whole import translated
 
 LEARNED = "#"
 """What the values of parameters begin with that are no layers'."""
+HELD: dict[type[Apart], str] = {
+    Scores: "scores of attention",
+    Drawn: "numbers that are drawn",
+    Places: "places of the largest numbers",
+}
+"""What tensors hold that no value of a net does."""
 _RAW = "pqrstuvw"
 """Axes of parameters, whose meaning only their use says."""
 
@@ -274,8 +282,7 @@ class Translation:
                 raise Follows
             return found
         if id(tensor) in self.apart:
-            what = "scores of attention" if self.scores(tensor) else "numbers that are drawn"
-            raise Unknown(f"it takes {what}")
+            raise Unknown(f"it takes {HELD[type(self.apart[id(tensor)])]}")
         key = self.key(tensor)
         if not key:
             raise Unknown("it takes a tensor that the model makes of numbers")
@@ -342,6 +349,13 @@ class Translation:
                 return self.put(AvgPool(to=Dims((1, 1))), self.whole(source.inputs[0]))
             if isinstance(source.op, Reduction):
                 return self.put(source.op.replace(keep=True), self.whole(source.inputs[0]))
+        vector = Shape(base.shape.c)
+        if base.shape.axes == "chw" and base.shape.c == base.shape.elements and _blocks(vector, dims):
+            base = self.put(Flatten(), base)
+        order = _blocks(base.shape, dims)
+        if order:
+            parts = self.put_all(Split(parts=len(order)), base)
+            return self.put(Concat(), *(parts[at] for at in order))
         squares = _squares(base.shape, dims)
         if squares:
             return self.put(Concat(), *(self.put(part, base) for part in squares))
@@ -360,6 +374,12 @@ class Translation:
     def whole(self, value: Value) -> Layout:
         """Return a value that was made."""
         return whole(value, self.shapes[int(value.node)][value.port], self.batch)
+
+    def joined_in(self, value: Value) -> list[Layout]:
+        """Return the values whose channels one is made of, [] where nothing joins them."""
+        made = self.made[int(value.node)] if not value.node.startswith(LEARNED) else None
+        joined = made is not None and isinstance(made.op, Concat) and made.op.axis == "c"
+        return [*map(self.whole, made.inputs)] if made is not None and joined else []
 
     # ---------------------------------------------------------------- ops
 
@@ -420,11 +440,10 @@ class Translation:
         """Tell whether a tensor is a vector that stands where the other has its channels."""
         if gate.shape.axes != "c" or "c" not in x.shape.axes or gate.shape.c != x.shape.c:
             return False
-        channel = (Atom("c", 1, x.shape.c),)
-        wanted = [
-            dim if dim and dim[0].axis == BATCH else channel if dim == channel else () for dim in x.dims
-        ]
-        return list(gate.dims) == wanted and channel in x.dims and len(x.shape) > 1
+        channels = [dim for dim in x.dims if dim and {atom.axis for atom in dim} == {"c"}]
+        wanted = [dim if dim in channels or (dim and dim[0].axis == BATCH) else () for dim in x.dims]
+        whole_axis = prod(atom.size for dim in channels for atom in dim) == x.shape.c
+        return list(gate.dims) == wanted and whole_axis and len(x.shape) > 1
 
     def _with_learned(self, op: type[Elementwise], pair: list[Layout], at: int) -> Layout:
         """Join a tensor with a parameter of the model."""
@@ -508,6 +527,10 @@ def _steps(shape: Shape, dims: Sequence[Dim]) -> list[Op] | None:
             return [Permute(axes=order)]
         steps = _of_map(Shape(shape.c, shape.h, shape.w), dims)
         return None if steps is None else [*back, *steps]
+    elif shape.axes == "c" and len(dims) == 2 and all(len(dim) == 1 for dim in dims):
+        (outer,), (inner,) = dims
+        if inner == Atom("c", 1, outer.stride) and outer.stride * outer.size == shape.c:
+            return [Unflatten(parts=outer.size)]
     elif shape.axes == "nc":
         order = _order(shape, dims)
         if order is not None:
@@ -545,6 +568,20 @@ def _order(shape: Shape, dims: Sequence[Dim]) -> tuple[int, ...] | None:
     if any(not letter and dim for letter, dim in zip(letters, dims, strict=True)):
         return None
     return tuple(shape.axes.index(letter) for letter in filled)
+
+
+def _blocks(shape: Shape, dims: Sequence[Dim]) -> list[int]:
+    """Return in which order equal parts of the channels are joined, [] where that is no other one."""
+    own = own_dims(shape, None)
+    if shape.axes[0] != "c" or not dims or list(dims[1:]) != list(own[1:]) or len(dims[0]) < 2:
+        return []
+    *outer, inner = dims[0]
+    if any(atom.axis != "c" for atom in dims[0]) or inner.stride != 1 or inner.size == 1:
+        return []
+    order = [0]
+    for atom in outer:
+        order = [at + place * atom.stride // inner.size for at in order for place in range(atom.size)]
+    return order if sorted(order) == list(range(shape.c // inner.size)) else []
 
 
 def _squares(shape: Shape, dims: Sequence[Dim]) -> list[Op]:

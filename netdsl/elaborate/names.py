@@ -43,7 +43,7 @@ GLOBALS = frozenset(
     max_along max_pool2d_by_mode avg_pool2d_by_mode
     ceil_padding ceil_max_pool2d ceil_avg_pool2d local_response_norm repeat_for_batch crop_like
     LearnedRelu hard_tanh replace_below linear_softplus tanh_shrink hard_shrink soft_shrink
-    shift2d upsample2d flatten_chw flatten_samples tokens_of_map take_token
+    shift2d upsample2d flatten_chw flatten_samples unflatten_samples tokens_of_map take_token
     range super isinstance int float bool str tuple list dict None True False enumerate zip len max min sum round
     getattr setattr ValueError add_child child_at
     """.split()

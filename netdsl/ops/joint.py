@@ -178,35 +178,20 @@ class Sub(Elementwise):
                 yield example
 
 
-class Scale(Op):
-    """Its input times a number, any shape; `scale 0.1`, `scale x.c**-0.5`. ops: 1 per element.
-
-    Residual branches of Inception-ResNet, Szegedy et al., arXiv 1602.07261.
-    """
+class ByNumber(Op):
+    """What `scale` and `offset` share: the same number for every element. ops: 1 per element."""
 
     batchless: ClassVar[bool] = True
-    name: ClassVar[str] = "scale"
-    elsewhere: ClassVar[Elsewhere] = Elsewhere(
-        torch="torch.mul, *", keras="layers.Rescaling, *", jax="jnp.multiply, *"
-    )
     channelwise: ClassVar[bool] = True
     tokenwise: ClassVar[bool] = True
-    linear: ClassVar[bool] = True
-    keeps_zero: ClassVar[bool] = True
-    positional: ClassVar[tuple[str, ...]] = ("factor",)
     wiring: ClassVar[bool] = True
-
-    factor: float
 
     def infer(self, *x: Shape) -> Shape:
         """Return the input's shape."""
-        if not isfinite(self.factor):
-            raise OpError("factor", f"factor must be a finite number, got {self.factor}")
+        for field in self.positional:
+            if not isfinite(getattr(self, field)):
+                raise OpError(field, f"{field} must be a finite number, got {getattr(self, field)}")
         return x[0]
-
-    def idle(self, *x: Shape) -> str:
-        """Tell whether the number is 1."""
-        return "its factor is 1" if self.factor == 1 else ""
 
     def op_terms(self, *x: Shape) -> tuple[Term, ...]:
         """Return one per element."""
@@ -216,12 +201,60 @@ class Scale(Op):
         """Keep nothing."""
         return tape.pointwise(x[0])
 
+
+class Scale(ByNumber):
+    """Its input times a number, any shape; `scale 0.1`, `scale x.c**-0.5`. ops: 1 per element.
+
+    Residual branches of Inception-ResNet, Szegedy et al., arXiv 1602.07261.
+    """
+
+    name: ClassVar[str] = "scale"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="torch.mul, *", keras="layers.Rescaling, *", jax="jnp.multiply, *"
+    )
+    linear: ClassVar[bool] = True
+    keeps_zero: ClassVar[bool] = True
+    positional: ClassVar[tuple[str, ...]] = ("factor",)
+
+    factor: float
+
+    def idle(self, *x: Shape) -> str:
+        """Tell whether the number is 1."""
+        return "its factor is 1" if self.factor == 1 else ""
+
     @classmethod
     def examples(cls) -> Iterator[Example]:
         """Yield a map, tokens, a vector."""
         yield Example(cls(factor=0.17), (Shape(3, 4, 5),))
         yield Example(cls(factor=-2.0), (Shape(4, 5),))
         yield Example(cls(factor=0.5), (Shape(5),))
+
+
+class Offset(ByNumber):
+    """Its input plus a number, any shape; `offset 1`, `offset -0.5`. ops: 1 per element.
+
+    `from x -> offset 1` of gates that strengthen only: x * (1 + a), Wang et al., arXiv 1704.06904.
+    """
+
+    name: ClassVar[str] = "offset"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="torch.add, +", keras="layers.Rescaling, +", jax="jnp.add, +"
+    )
+    linear: ClassVar[bool] = True
+    positional: ClassVar[tuple[str, ...]] = ("term",)
+
+    term: float
+
+    def idle(self, *x: Shape) -> str:
+        """Tell whether the number is 0."""
+        return "its term is 0" if self.term == 0 else ""
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        """Yield a map, tokens, a vector."""
+        yield Example(cls(term=3.0), (Shape(3, 4, 5),))
+        yield Example(cls(term=-0.5), (Shape(4, 5),))
+        yield Example(cls(term=1.0), (Shape(5),))
 
 
 class Concat(AlongAxis):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from netdsl.ir.types import Dims, Shape
 from netdsl.ops.base import EVERYWHERE, HERE, Elsewhere, Example, Field, Need, Op, OpError, Reach
-from netdsl.ops.window import need_map, size_of
+from netdsl.ops.window import groups_of, need_map, size_of
 
 if TYPE_CHECKING:
     from netdsl.ir.tape import Tape, Tensor
@@ -90,6 +90,47 @@ class Flatten(Op):
         yield Example(cls(), (Shape(3, 4, 5),))
         yield Example(cls(), (Shape(4, 5),))
         yield Example(cls(), (Shape(5),))
+
+
+class Unflatten(Op):
+    """A vector as tokens, one part of it after the other, as a view; the inverse of `flatten`: `unflatten 2`.
+
+    c to `parts` x c/parts. `unflatten 2 -> softmax axis="n" -> flatten` compares two branches' gates channel by
+    channel, as Li et al. do, arXiv 1903.06586.
+    """
+
+    name: ClassVar[str] = "unflatten"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="nn.Unflatten, torch.unflatten", keras="layers.Reshape", jax="jnp.reshape"
+    )
+    passes_values: ClassVar[bool] = True
+    linear: ClassVar[bool] = True
+    keeps_zero: ClassVar[bool] = True
+    positional: ClassVar[tuple[str, ...]] = ("parts",)
+    computes: ClassVar[bool] = False
+    aliases: ClassVar[bool] = True
+
+    parts: int
+
+    def infer(self, *x: Shape) -> Shape:
+        """Check that the parts are equal; return tokens."""
+        if x[0].axes != "c":
+            raise OpError("", f"unflatten needs a vector, got {x[0].kind} {x[0]}", "flatten it first")
+        return Shape(self.parts, groups_of("parts", self.parts, x[0].c))
+
+    def reach(self, *x: Shape) -> tuple[Field | None, ...]:
+        """Return the only place."""
+        return (EVERYWHERE,)
+
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep nothing."""
+        return tape.reshaped(x[0], *tape.sized(self.infer(x[0].sample)))
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        """Yield several parts, one, parts of one channel."""
+        for parts in (2, 1, 6):
+            yield Example(cls(parts=parts), (Shape(6),))
 
 
 class Tokens(Op):
