@@ -13,7 +13,7 @@ from netdsl import data, reading
 from netdsl.diagnostics import Diagnostic, NetError, closest, did_you_mean
 from netdsl.diagnostics.render import printable
 from netdsl.elaborate.arguments import declared_parameters, op_parameters, type_name
-from netdsl.elaborate.build import MAX_NODES
+from netdsl.elaborate.build import MAX_NODES, is_open
 from netdsl.elaborate.evaluate import Evaluator
 from netdsl.elaborate.files import Files, Importer
 from netdsl.elaborate.functions import FUNCTIONS
@@ -478,7 +478,7 @@ def zoo() -> list[Entry]:
         try:
             net = Network(recipe(file, name, {}, {}))
         except NetError as error:
-            if any(d.code != "E217" for d in error.diagnostics):
+            if not is_open(error):
                 raise
             entries.append(Entry(name, file_name, instances(file)[name][0].name, None, None, {}, {}))
         else:

@@ -1,7 +1,9 @@
 """Variants that decide: what they cost, what is emitted for them, and how they are written."""
 
+import json
 import random
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 import torch
@@ -287,3 +289,54 @@ def test_the_module_says_how_it_is_made(capsys: pytest.CaptureFixture[str], tmp_
     assert "netdsl compile found.net:found --backend torch" in module
     with torch.device("meta"):
         assert execute(module)["found"]().fc.out_features == 1000
+
+
+# ---------------------------------------------------------------- a space beside its variants
+
+BESIDE = """\
+net Space(width = choose(4, 8)):
+    input 3, 8x8
+    require params <= 300
+    a: conv choose(3x3, 5x5), width
+    b: conv 1x1, 4
+
+variant small = Space():
+    decide width=4, a.kernel=3x3
+"""
+
+
+def test_check_looks_at_a_space_and_at_its_variants(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "s.net"
+    file.write_text(BESIDE)
+    space = "a search space of 2 open decisions, 4 nets, 2 within its budgets"
+    assert cli.main(["check", str(file)]) == 0
+    small, said = capsys.readouterr().out.splitlines()
+    assert small.startswith("small: 3 ops, 132 params")
+    assert said == f"space: {space}"
+    assert cli.main(["check", f"{file}:space", str(file)]) == 0
+    assert f"{file}:space: {space}\n" in capsys.readouterr().out
+    assert cli.main(["check", str(file), "--format", "json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)["spaces"]
+    within = {"least": 2, "most": 2, "exact": True}
+    assert found == {"name": "space", "spec": "s.net", "decisions": 2, "nets": 4, "within": within}
+    file.write_text(BESIDE.replace("300", "30"))
+    assert cli.main(["check", f"{file}:space"]) == 1
+    assert "error[E401]: no net of Space keeps its budgets: params <= 30" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["cost", "compile --backend torch", "compare", "diff {file}"])
+def test_a_space_is_left_out_where_a_file_has_other_nets(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "s.net"
+    file.write_text(f"{BESIDE}\nvariant large = Space():\n    decide width=8, a.kernel=5x5\n")
+    name, *options = command.format(file=file).split()
+    assert cli.main([name, str(file), *options]) == 0
+    printed = capsys.readouterr()
+    assert "small" in printed.out
+    assert f"note: space is a search space, and left out: netdsl space {file}:space\n" in printed.err
+    file.write_text(BESIDE.partition("variant")[0])
+    assert cli.main([name, str(file), *options]) == 1
+    assert "error[E217]: Space is a search space with 2 open decisions" in capsys.readouterr().err

@@ -9,6 +9,7 @@ from netdsl.cli.common import (
     VERSION,
     add_once,
     apart,
+    called,
     nets_of,
     output,
     print_json,
@@ -17,10 +18,12 @@ from netdsl.cli.common import (
     status_of,
     watch_option,
 )
-from netdsl.diagnostics import Diagnostic
+from netdsl.diagnostics import Diagnostic, NetError
 
 if TYPE_CHECKING:
+    from netdsl.elaborate.build import Recipe
     from netdsl.network import Network
+    from netdsl.space.overview import Explored
 
 HELP = "parse, elaborate, infer shapes, hold budgets against costs"
 EXAMPLES = (
@@ -42,7 +45,8 @@ def run(args: argparse.Namespace) -> int:
 
     fine: list[Network] = []
     wrong: list[Diagnostic] = []
-    for net in nets_of(args.spec, args, wrong):
+    spaces: list[Recipe] = []
+    for net in nets_of(args.spec, args, wrong, spaces):
         broken = net.check()
         add_once(wrong, broken)
         if not broken:
@@ -54,9 +58,15 @@ def run(args: argparse.Namespace) -> int:
                     for name, shape in net.outputs.items()
                 )
                 counts = f"{len(net.graph):,} ops, {whole.params:,} params, {whole.macs:,} MACs"
-                print(f"{printable(apart(net, args.spec))}: {counts}, output {outputs}")
+                print(f"{printable(apart(net.recipe, args.spec))}: {counts}, output {outputs}")
+    explored = [*filter(None, [_explored(recipe, wrong) for recipe in spaces])]
+    for space in explored if args.format == "text" and not output.quiet else ():
+        from netdsl.space.report import summary
+
+        print(printable(f"{apart(space.space.recipe, args.spec)}: {summary(space.overview)}"))
     if args.format == "json":
         from netdsl.diagnostics.render import render_json
+        from netdsl.space.report import bracket_object
 
         nets = [
             {
@@ -70,6 +80,32 @@ def run(args: argparse.Namespace) -> int:
             }
             for net in fine
         ]
-        print_json({"version": VERSION, "nets": nets, "diagnostics": render_json(wrong)["diagnostics"]})
+        found = [
+            {
+                "name": called(space.space.recipe),
+                "spec": space.space.spec,
+                "decisions": len(space.decisions),
+                "nets": space.overview.nets,
+                "within": bracket_object(space.overview.within),
+            }
+            for space in explored
+        ]
+        diagnostics = render_json(wrong)["diagnostics"]
+        print_json({"version": VERSION, "nets": nets, "spaces": found, "diagnostics": diagnostics})
         return status_of(wrong)
     return report(wrong) if wrong else 0
+
+
+def _explored(recipe: Recipe, wrong: list[Diagnostic]) -> Explored | None:
+    """Return a search space that has a net within its budgets; add what is wrong with it."""
+    from netdsl.space.overview import Explored
+    from netdsl.space.space import Space
+
+    try:
+        space = Explored(Space(recipe))
+        if space.overview.within.most:
+            return space
+        raise space.nothing()
+    except NetError as error:
+        add_once(wrong, error.diagnostics)
+    return None

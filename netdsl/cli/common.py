@@ -271,12 +271,19 @@ def below(folder: str) -> list[str]:
     return sorted(found)
 
 
-def nets_of(specs: Iterable[str], args: argparse.Namespace, wrong: list[Diagnostic]) -> Iterator[Network]:
+def nets_of(
+    specs: Iterable[str],
+    args: argparse.Namespace,
+    wrong: list[Diagnostic],
+    spaces: list[Recipe] | None = None,
+) -> Iterator[Network]:
     """Yield the nets of SPECs and folders, all of a file or the one that is named; add what is wrong with others.
 
-    A note says which files have none.
+    Search spaces are added to `spaces`. If that is not given they are left out, unless a file has nothing else.
+    Notes say what is left out, and which files have no nets.
     """
     from netdsl import api
+    from netdsl.elaborate.build import is_open
     from netdsl.network import Network
     from netdsl.syntax.tokens import MAX_ERRORS
 
@@ -299,16 +306,25 @@ def nets_of(specs: Iterable[str], args: argparse.Namespace, wrong: list[Diagnost
                 add_once(wrong, error.diagnostics)
                 continue
             begin = len(wrong)
+            found: list[tuple[Recipe, NetError]] = []
             for recipe in recipes:
                 if len(wrong) - begin >= MAX_ERRORS:
-                    first = recipe.variant.name if recipe.variant else recipe.net.name.lower()
-                    what = f"{one}: after {MAX_ERRORS} errors the nets from {first} on are not looked at"
+                    what = f"{one}: after {MAX_ERRORS} errors the nets from {called(recipe)} on are not looked at"
                     wrong.append(Diagnostic("", what, severity="info"))
                     break
                 try:
                     yield Network(recipe)
                 except NetError as error:
-                    add_once(wrong, error.diagnostics)
+                    if is_open(error) and (spaces is not None or len(recipes) > 1):
+                        found.append((recipe, error))
+                    else:
+                        add_once(wrong, error.diagnostics)
+            if spaces is not None:
+                spaces += [recipe for recipe, _ in found]
+            elif len(found) == len(recipes):
+                add_once(wrong, [one for _, error in found for one in error.diagnostics])
+            else:
+                note_spaces([recipe for recipe, _ in found])
 
 
 def add_once(wrong: list[Diagnostic], more: Iterable[Diagnostic]) -> None:
@@ -354,14 +370,15 @@ def network(args: argparse.Namespace, spec: str = "") -> Network:
 def network_or_space(args: argparse.Namespace, spec: str = "") -> Network | Explored:
     """Return the net that the arguments ask for, or one of several specs; a space, if it leaves decisions open."""
     from netdsl import api
+    from netdsl.elaborate.build import is_open
     from netdsl.network import Network
 
     file, name = files(spec or args.spec, args)
     recipe = api.recipe(file, name, settings(args), inputs(args), args.max_nodes)
     try:
         return Network(recipe)
-    except NetError:
-        if not recipe.undecided():
+    except NetError as error:
+        if not is_open(error):
             raise
     from netdsl.space.overview import Explored
     from netdsl.space.space import Space
@@ -372,10 +389,46 @@ def network_or_space(args: argparse.Namespace, spec: str = "") -> Network | Expl
 def networks(args: argparse.Namespace) -> tuple[Network, ...]:
     """Return the nets that the arguments ask for: all of a file, or one."""
     from netdsl import api
-    from netdsl.network import Network
 
     file, name = files(args.spec, args)
-    return tuple(map(Network, api.recipes(file, name, settings(args), inputs(args), args.max_nodes)))
+    return tuple(made(api.recipes(file, name, settings(args), inputs(args), args.max_nodes)))
+
+
+def made(recipes: Iterable[Recipe]) -> Iterator[Network]:
+    """Yield the nets of a file. Its search spaces are left out, which a note says, unless it has nothing else."""
+    from netdsl.elaborate.build import is_open
+    from netdsl.network import Network
+
+    any_made = False
+    spaces: list[tuple[Recipe, NetError]] = []
+    for recipe in recipes:
+        try:
+            net = Network(recipe)
+        except NetError as error:
+            if not is_open(error):
+                raise
+            spaces.append((recipe, error))
+        else:
+            any_made = True
+            yield net
+    if spaces and not any_made:
+        raise spaces[0][1]
+    note_spaces([recipe for recipe, _ in spaces])
+
+
+def note_spaces(spaces: Sequence[Recipe]) -> None:
+    """Say which nets of a file are left out, since they are search spaces."""
+    from netdsl.diagnostics.render import printable
+
+    for recipe in spaces:
+        name, file = called(recipe), declared(recipe).source.name
+        text = f"{name} is a search space, and left out: netdsl space {file}:{name}"
+        note(f"note: {printable(text)}")
+
+
+def called(recipe: Recipe) -> str:
+    """Return what a net is asked for by."""
+    return recipe.variant.name if recipe.variant is not None else recipe.net.name.lower()
 
 
 def paths(file: FileScope) -> list[Path]:
@@ -393,11 +446,11 @@ def source_of(net: Network) -> Source:
     return declared(net.recipe).source
 
 
-def apart(net: Network, specs: Sequence[str]) -> str:
+def apart(recipe: Recipe, specs: Sequence[str]) -> str:
     """Return a net's name, as `FILE:NAME` where it is of one of several files of the user's."""
-    source = source_of(net)
+    source, name = declared(recipe).source, called(recipe)
     several = len(specs) > 1 or os.path.isdir(specs[0])
-    return f"{source.name}:{net.name}" if several and source.path is not None else net.name
+    return f"{source.name}:{name}" if several and source.path is not None else name
 
 
 def read_for(nets: Iterable[Network | Space]) -> list[Path]:

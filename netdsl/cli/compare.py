@@ -12,6 +12,7 @@ from netdsl.cli.common import (
     files,
     inputs,
     look,
+    made,
     misuse,
     print_json,
     settings,
@@ -79,11 +80,12 @@ def _networks(spec: str, args: argparse.Namespace) -> Iterator[Network]:
     """Yield the nets of a SPEC; of the zoo those that are decided."""
     from netdsl import api
     from netdsl.diagnostics import NetError
+    from netdsl.elaborate.build import is_open
     from netdsl.network import Network
 
     if spec != ZOO:
         file, name = files(spec, args)
-        yield from map(Network, api.recipes(file, name, settings(args), inputs(args), args.max_nodes))
+        yield from made(api.recipes(file, name, settings(args), inputs(args), args.max_nodes))
         return
     for name, file_name in api.zoo_names().items():
         try:
@@ -91,7 +93,7 @@ def _networks(spec: str, args: argparse.Namespace) -> Iterator[Network]:
             (recipe,) = api.recipes(file, name, settings(args), inputs(args), args.max_nodes)
             yield Network(recipe)
         except NetError as error:
-            if any(diagnostic.code != "E217" for diagnostic in error.diagnostics):
+            if not is_open(error):
                 raise
 
 

@@ -224,7 +224,7 @@ def _tables(nets: Iterable[Network], args: argparse.Namespace) -> None:
         elif form == "csv":
             lines = view.csv_lines(_costs(net, args), _view(args))
             header = next(lines)
-            name = apart(net, args.spec)
+            name = apart(net.recipe, args.spec)
             print(csv([*([] if number else [("net", *header)]), *((name, *line) for line in lines)]))
         elif form == "markdown":
             shown = view.sheet(_costs(net, args), _exact(args, convention=False))

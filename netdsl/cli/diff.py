@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from netdsl.cli.common import files, inputs, look, misuse, print_json, settings, spec_arguments
+from netdsl.cli.common import files, inputs, look, made, misuse, print_json, settings, spec_arguments
 
 if TYPE_CHECKING:
     from netdsl.diff import Difference, Differences
@@ -56,9 +56,7 @@ def _compared(args: argparse.Namespace) -> Difference | Differences:
     (before, old), (after, new) = (_file(spec, args) for spec in args.spec)
     given = settings(args), inputs(args), args.max_nodes
     if not old and not new and max(len(api.distinct(before)), len(api.distinct(after))) > 1:
-        nets = [
-            {net.name: net for net in map(Network, api.recipes(file, "", *given))} for file in (before, after)
-        ]
+        nets = [{net.name: net for net in made(api.recipes(file, "", *given))} for file in (before, after)]
         if nets[0].keys().isdisjoint(nets[1]):
             examples = (
                 f"{file.source.name}:{next(iter(nets_of))}"

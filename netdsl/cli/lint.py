@@ -234,6 +234,7 @@ class Work:
     def load(self, file: FileScope, name: str, wrong: list[Diagnostic] | None = None) -> Loaded:
         """Return the nets of a file, of a search space its first one; an error is kept in `wrong`, or raised."""
         from netdsl import api
+        from netdsl.elaborate.build import is_open
         from netdsl.lint.engine import Loaded, sample
         from netdsl.net import Net
 
@@ -247,7 +248,7 @@ class Work:
                 try:
                     nets.append(Net(recipe))
                 except NetError as error:
-                    if any(diagnostic.code != "E217" for diagnostic in error.diagnostics):
+                    if not is_open(error):
                         raise
                     net, decisions = sample(recipe)
                     said = f"{net.name}: a search space, looked at with the first option of its {decisions} decisions"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any, Self
 
 from netdsl.collector import no_collection
@@ -134,12 +133,22 @@ class Recipe(Record):
         """Return the net's graph; raise NetError with every error found."""
         return Elaborator(self).run()
 
-    def undecided(self) -> tuple[Decision, ...]:
-        """Return the decisions that are left open, as far as elaboration comes with the first option of each."""
+    def first(self) -> dict[str, str]:
+        """Return the first option of each decision that is left open; raise NetError for what else is wrong."""
         elaborator = Elaborator(self)
-        with suppress(NetError):
+        try:
             elaborator.run()
-        return tuple(one for one in elaborator.walker.decisions.values() if one.chosen is None)
+        except NetError as error:
+            if not is_open(error):
+                raise
+        return {
+            one.name: one.options[0] for one in elaborator.walker.decisions.values() if one.chosen is None
+        }
+
+
+def is_open(error: NetError) -> bool:
+    """Tell whether what is wrong with a net is only that decisions are left open: it is a search space."""
+    return all(one.code == "E217" and one.details for one in error.diagnostics)
 
 
 class Elaborator:

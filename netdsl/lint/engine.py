@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple, TypeVar
 
-from netdsl.diagnostics import Diagnostic, Frame, Label, NetError, internal
-from netdsl.elaborate.build import Elaborator, Recipe
+from netdsl.diagnostics import Diagnostic, Frame, Label, internal
+from netdsl.elaborate.build import Recipe
 from netdsl.elaborate.lines import allowances
 from netdsl.elaborate.result import Allow
 from netdsl.elaborate.values import FileScope, SpecError
@@ -188,14 +188,8 @@ class Run:
 
 def sample(recipe: Recipe) -> tuple[Net, int]:
     """Return the net of a search space that takes the first option everywhere, and how many decisions it has."""
-    elaborator = Elaborator(recipe)
-    try:
-        elaborator.run()
-    except NetError as error:
-        if any(diagnostic.code != "E217" for diagnostic in error.diagnostics):
-            raise
-    open_ = {d.name: d.options[0] for d in elaborator.walker.decisions.values() if d.chosen is None}
-    return Net(recipe.given(open_)), len(open_)
+    first = recipe.first()
+    return Net(recipe.given(first)), len(first)
 
 
 def _told_apart(hit: Hit, layers: Sequence[str], facts: Facts) -> Iterator[Label]:

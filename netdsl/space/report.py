@@ -47,6 +47,13 @@ def headline(found: Overview) -> str:
     return f"{printable(found.name)} ({printable(found.spec)}): {what}"
 
 
+def summary(found: Overview) -> str:
+    """Return what the space is in a few words."""
+    decisions = len(found.choices)
+    what = f"a search space of {decisions} open decision{'s' * (decisions != 1)}, {number(found.nets)} nets"
+    return f"{what}, {bracket(found.within, number)} within its budgets" if found.bounds else what
+
+
 def budget_lines(found: Overview, sampled: tuple[int, int] | None) -> list[str]:
     """Return how many nets keep the budgets; `sampled` is how many of some uniform draws keep the others, too."""
     return [": ".join(pair) for pair in budget_facts(found, sampled)]
@@ -181,7 +188,7 @@ def render_json(
         "net": found.name,
         "spec": found.spec,
         "nets": found.nets,
-        "within": _object(found.within),
+        "within": bracket_object(found.within),
         "budgets": [one.text for one in found.bounds],
         "other_budgets": [one.text for one in found.others],
         "budgets_of_some": [one.text for one in (*found.bounds, *found.others) if one.some],
@@ -208,9 +215,10 @@ def render_json(
     return made
 
 
-def _object(found: Bracket) -> dict[str, Any]:
+def bracket_object(found: Bracket) -> dict[str, Any]:
+    """Return a number of nets for `json.dumps`."""
     return {"least": found.least, "most": found.most, "exact": found.exact}
 
 
 def _range(found: Range) -> dict[str, Any]:
-    return {"least": _object(found.least), "most": _object(found.most)}
+    return {"least": bracket_object(found.least), "most": bracket_object(found.most)}
