@@ -21,6 +21,7 @@ from typing import Any
 import optuna
 import pytest
 from optuna.exceptions import UpdateFinishedTrialError
+from searches import RECORD, SMALL
 
 from netdsl import cli
 from netdsl.search import database, storage
@@ -38,25 +39,10 @@ pytestmark = pytest.mark.skipif(
 PASSWORD = "s3cret/@?word"
 ESCAPED = "s3cret%2F%40%3Fword"
 GRACE = 4
-SMALL = """\
-net Small(width = choose(4, 8, 16)):
-    input 1, 8x8
-    require params <= 4K, macs <= 100K
-    conv1: conv 3x3, width
-    stage1:
-        depth = choose(0, 1, 2)
-        if depth > 0:
-            depth * conv choose(3x3, 5x5), width, act=choose(relu, silu)
-    gap
-    fc: fc 10
-"""
 # LOG and FLAG are files that all machines see
-OBJECTIVES = """\
-import os, signal, time
-
+OBJECTIVES = """
 def logged(net, seconds=0.2):
-    with open(os.environ["LOG"], "a") as stream:
-        stream.write(" ".join(f"{d.name}={d.options[d.chosen]}" for d in net.decisions) + "\\n")
+    record(net)
     time.sleep(seconds)
     return net.cost().macs
 
@@ -65,8 +51,7 @@ def second(net):
 
 def once(net):
     "Take long the first time."
-    with open(os.environ["LOG"], "a") as stream:
-        stream.write(" ".join(f"{d.name}={d.options[d.chosen]}" for d in net.decisions) + "\\n")
+    record(net)
     flag = os.environ["FLAG"]
     try:
         os.close(os.open(flag, os.O_CREAT | os.O_EXCL))
@@ -218,7 +203,7 @@ class Machine:
         folder.mkdir()
         (folder / spec).parent.mkdir(exist_ok=True)
         (folder / spec).write_text(text)
-        (folder / "objectives.py").write_text(OBJECTIVES)
+        (folder / "objectives.py").write_text(RECORD + OBJECTIVES)
         self.log, self.flag = folder.parent / "log", folder.parent / "flag"
         self.environment = {"LOG": str(self.log), "FLAG": str(self.flag), **environment}
 

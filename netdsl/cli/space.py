@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netdsl.cli.common import files, inputs, look, paths, print_json, settings, spec_arguments, write
-from netdsl.diagnostics import Diagnostic, NetError, did_you_mean
+from netdsl.diagnostics import Diagnostic, NetError
 
 if TYPE_CHECKING:
     from netdsl.space.overview import Explored
@@ -92,16 +92,13 @@ def run(args: argparse.Namespace) -> int:
 
 def front_goals(args: argparse.Namespace) -> list[tuple[str, bool]]:
     """Return the quantities of a front, each with whether more of it is better."""
-    from netdsl.space.overview import counted
+    from netdsl.space.overview import summed
 
     goals = []
     for item in filter(None, (part.strip() for part in (args.front or "").split(","))):
         way, _, name = item.rpartition(":")
-        known = counted()
-        if name not in known or way not in ("", "min", "max"):
-            help = did_you_mean(name, list(known)) or f"there are {', '.join(known)}; max:{next(iter(known))}"
-            raise NetError([Diagnostic("E500", f"--front: `{item}` is no quantity that adds up", help=help)])
-        goals.append((name, way == "max"))
+        # what stands before the colon is part of the name, unless it says which way
+        goals.append((summed(name if way in ("", "min", "max") else item, "max:params").name, way == "max"))
     if args.front is not None and not goals:
         raise NetError([Diagnostic("E500", "--front takes quantities", help="--front macs,max:params")])
     return goals

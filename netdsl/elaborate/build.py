@@ -8,7 +8,7 @@ from typing import Any, Self
 from netdsl.collector import no_collection
 from netdsl.diagnostics import Diagnostic, Label, NetError, did_you_mean
 from netdsl.elaborate.arguments import Param, bind, check_allowed, coerce, declared_parameters, merge, takes
-from netdsl.elaborate.draft import DraftScope, Place
+from netdsl.elaborate.draft import Call, DraftScope, Place
 from netdsl.elaborate.evaluate import deep_recursion
 from netdsl.elaborate.finish import Finisher
 from netdsl.elaborate.inits import joined
@@ -93,10 +93,10 @@ class Builder(Walker):
             return
         self.looked_into.add(decl)
         span = place.span(node)
-        inputs = [name.text for name in decl.node.inputs]
+        scope = DraftScope("block", "", span, decl.name)
         self.evaluator.enter(node, place.source)
         try:
-            self.inside(decl, given, inputs, POISON, place, DraftScope("block", "", span, decl.name), span)
+            self.inside(Call(decl, given, POISON, place, scope, span))
         finally:
             self.evaluator.depth -= 1
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from netdsl.diagnostics import Frame
 from netdsl.elaborate.inits import Inits, deeper
-from netdsl.elaborate.values import Arguments, Data, Declared, Env, Given, OpValue, Ramp, Wire
+from netdsl.elaborate.values import Arguments, BlockDecl, Data, Declared, Env, Given, OpValue, Ramp, Wire
 from netdsl.ir.graph import Scope
 from netdsl.ir.types import Shape
 from netdsl.ops import Op
@@ -63,6 +63,25 @@ class Draft:
         """Arguments that its own text does not give, and what does; see `Node`."""
         self.counted = False
         """Whether it joins what a loop makes, which may be one value in another instance."""
+
+
+class Call(NamedTuple):
+    """A block that is called."""
+
+    decl: BlockDecl
+    given: Mapping[str, Given]
+    data: Data
+    """What comes in."""
+    place: Place
+    """Where it is called."""
+    scope: DraftScope
+    """What its layers are put into; for an inline block that of its caller."""
+    span: Span
+
+    @property
+    def inputs(self) -> list[str]:
+        """The names of what comes in; none if it is `x`."""
+        return [name.text for name in self.decl.node.inputs]
 
 
 class Made:

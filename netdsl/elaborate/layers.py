@@ -23,7 +23,7 @@ from netdsl.elaborate.arguments import (
     required,
     takes,
 )
-from netdsl.elaborate.draft import Draft, DraftScope, Made, Place
+from netdsl.elaborate.draft import Call, Draft, DraftScope, Made, Place
 from netdsl.elaborate.evaluate import Evaluator
 from netdsl.elaborate.inits import deeper
 from netdsl.elaborate.names import allowed_key, lists_of, reserved_key
@@ -973,14 +973,14 @@ class Layers(ABC):
             if decl.node.inline:
                 args, place.scope.args = place.scope.args, {}  # an inline block's are not its caller's
                 try:
-                    result = self.inside(decl, given, inputs, data, place, place.scope, span)
+                    result = self.inside(Call(decl, given, data, place, place.scope, span))
                 finally:
                     place.scope.args = args
             else:
                 data = self.distinct(data, place, node) if inputs else data
                 scope = self.open("block", label, span, data.wires, place, decl.name)
                 scope.input_names = tuple(inputs)
-                result = self.inside(decl, given, inputs, data, place, scope, span)
+                result = self.inside(Call(decl, given, data, place, scope, span))
                 self.close(scope, result)
         finally:
             self._active.pop()
@@ -1003,38 +1003,22 @@ class Layers(ABC):
             what = f"block {decl.name} is in itself more than {MAX_RECURSION} deep"
             raise fail("E213", what, span, help)
 
-    def inside(
-        self,
-        decl: BlockDecl,
-        given: Mapping[str, Given],
-        inputs: list[str],
-        data: Data,
-        place: Place,
-        scope: DraftScope,
-        span: Span,
-    ) -> Data:
+    def inside(self, call: Call) -> Data:
         """Run a block's body."""
-        inner = self.enter_block(decl, given, inputs, data, place, scope, span)
-        run = self.body if decl.node.inline else self.scope_body
-        return run(decl.node.body, inner) or POISON
+        node = call.decl.node
+        run = self.body if node.inline else self.scope_body
+        return run(node.body, self.enter_block(call)) or POISON
 
-    def enter_block(
-        self,
-        decl: BlockDecl,
-        given: Mapping[str, Given],
-        inputs: list[str],
-        data: Data,
-        place: Place,
-        scope: DraftScope,
-        span: Span,
-    ) -> Place:
+    def enter_block(self, call: Call) -> Place:
         """Return the place in a block, whose parameters are known."""
+        decl, given, data, place, scope, span = call
         inner = Place(Env(decl.file.env), data, scope, decl.file.source, decl.defaults, False)
         inner.stage, inner.train, inner.turns = place.stage, place.train, place.turns
         inner.inits = deeper(place.inits)
         where = f", {scope.path}" if scope.path and scope is not place.scope else ""
         arguments = tuple([Argument(name, show(one.value), one.span) for name, one in given.items()])
         shown = ", ".join(map(str, arguments))
+        inputs = call.inputs
         values = tuple(map(Argument, inputs, map(str, data.shapes)))
         inner.calls = (Frame(f"{decl.name}({shown}){where}", span, arguments, values), *place.calls)
         if inputs:

@@ -10,12 +10,11 @@ from random import Random
 from typing import Any
 
 from netdsl.cost.budget import check
-from netdsl.diagnostics import Diagnostic, NetError, did_you_mean
 from netdsl.network import Network, Recipe
 from netdsl.space.draws import draws
 from netdsl.space.fronts import Front, Goal, front
 from netdsl.space.lattice import Edge
-from netdsl.space.overview import Explored, counted
+from netdsl.space.overview import Explored, summed
 from netdsl.space.reduced import NoNet, extreme
 from netdsl.space.space import Space
 
@@ -40,15 +39,9 @@ class Nets:
         Raises:
             NetError: The spec is wrong, leaves nothing open, or has no net within its budgets; a column is no sum.
         """
-        known = counted()
-        for name in columns:
-            if name not in known:
-                help = did_you_mean(name, [*known]) or f"there are {', '.join(known)}, score"
-                what = f"--front: `{name}` is no quantity that adds up"
-                raise NetError([Diagnostic("E500", what, help=help)])
         self.recipe = recipe
         self.columns = tuple(columns)
-        self.titles = tuple([known[name].title for name in columns])
+        self.titles = tuple([summed(name, "score").title for name in columns])
         """What they are called."""
         explored = self.explored = Explored(Space(recipe))
         self.space, self.lattice, self.others = explored.space, explored.lattice, explored.others

@@ -10,7 +10,7 @@ from typing import Any
 
 from netdsl.cost.budget import check
 from netdsl.cost.model import Cost
-from netdsl.diagnostics import Diagnostic, NetError
+from netdsl.diagnostics import Diagnostic, NetError, did_you_mean
 from netdsl.elaborate.result import Budget
 from netdsl.net import Net
 from netdsl.quantities import Options as Asked
@@ -93,6 +93,19 @@ class Overview(Record):
 def counted() -> dict[str, Quantity]:
     """Return the quantities that are sums of what layers cost, as people are shown them."""
     return {name: quantity for name, quantity in catalogue().items() if quantity.costed and quantity.shown}
+
+
+def summed(name: str, others: str) -> Quantity:
+    """Return a quantity of a front; `others` are what else there is, beside quantities.
+
+    Raises:
+        NetError: There is no such quantity, or it is no sum of what layers cost.
+    """
+    known = counted()
+    if name not in known:
+        help = did_you_mean(name, list(known)) or f"there are {', '.join(known)}, {others}"
+        raise NetError([Diagnostic("E500", f"--front: `{name}` is no quantity that adds up", help=help)])
+    return known[name]
 
 
 class Explored:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from netdsl.cost.model import Cost
 from netdsl.diagnostics import Diagnostic
 from netdsl.elaborate.build import Builder, Elaborator, Recipe
-from netdsl.elaborate.draft import Draft, DraftScope, Made, Place
+from netdsl.elaborate.draft import Call, Draft, DraftScope, Made, Place
 from netdsl.elaborate.evaluate import deep_recursion
 from netdsl.elaborate.finish import coming, follow
 from netdsl.elaborate.names import lists_of
@@ -19,7 +19,6 @@ from netdsl.elaborate.values import (
     Env,
     FileScope,
     Function,
-    Given,
     OpValue,
     Poisoned,
     SpecError,
@@ -282,30 +281,20 @@ class Strider(Builder):
 
     # ---------------------------------------------------------------- blocks
 
-    def inside(
-        self,
-        decl: BlockDecl,
-        given: Mapping[str, Given],
-        inputs: list[str],
-        data: Data,
-        place: Place,
-        scope: DraftScope,
-        span: Span,
-    ) -> Data:
+    def inside(self, call: Call) -> Data:
         """Run a block's body, unless one like it has run in which nothing was decided."""
-        common = self.common
-        if common.again or decl.node.inline:
-            return super().inside(decl, given, inputs, data, place, scope, span)
-        if self.entering is place:
-            inner = self.enter_block(decl, given, inputs, data, place, scope, span)
-            raise Entered(self._active[-1], inner)
+        common, data = self.common, call.data
+        if common.again or call.decl.node.inline:
+            return super().inside(call)
+        if self.entering is call.place:
+            raise Entered(self._active[-1], self.enter_block(call))
         keys = Keys(self.drafts, ())
-        key = decl, keys.arguments(given), keys.wires(data.wires), place.train
+        key = call.decl, keys.arguments(call.given), keys.wires(data.wires), call.place.train
         known = common.blocks.get(key) if not common.staged else None
         if known is not None:
-            return self.stand(known, data, place, scope, span)
+            return self.stand(known, call)
         begin, before = len(self.drafts), self.said
-        result = super().inside(decl, given, inputs, data, place, scope, span)
+        result = super().inside(call)
         if self.said == before and not result.poisoned:
             block = self.made(begin, result, data)
             if block is not None:
@@ -333,12 +322,12 @@ class Strider(Builder):
         spent = self.spent(range(begin, len(self.drafts)))
         return Block(results, shapes, spent, self.nodes(begin), stateful)
 
-    def stand(self, block: Block, data: Data, place: Place, scope: DraftScope, span: Span) -> Data:
+    def stand(self, block: Block, call: Call) -> Data:
         """Put down what stands for the layers of a block; return what it makes."""
-        index = len(self.drafts)
-        inner = place.inner(scope, data)
+        index, data, scope = len(self.drafts), call.data, call.scope
+        inner = call.place.inner(scope, data)
         op = catalogue()["identity"]()
-        self.drafts.append(Draft(index, op, data.wires, block.shapes, span, inner, "", True, {}))
+        self.drafts.append(Draft(index, op, data.wires, block.shapes, call.span, inner, "", True, {}))
         self.kept[index] = block
         scope.drafts.append(index)
         wires = [data.wires[n] if port < 0 else Wire(index, n) for n, port in block.results]
