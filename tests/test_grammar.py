@@ -1,7 +1,6 @@
-"""The grammar: its tables, its rules in use, the page that describes it, the editor's grammar."""
+"""The grammar: its tables, its rules in use, the page that describes it."""
 
 import json
-import re
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -151,29 +150,3 @@ def test_the_page_is_true(case: Case) -> None:
 
 def test_the_page_has_snippets() -> None:
     assert sum(block.language == "net" for case in SNIPPETS for block in case.blocks) >= 8
-
-
-def test_editor_grammar() -> None:
-    editor = json.loads((FOLDER / "net.tmLanguage.json").read_text(encoding="utf-8"))
-    assert editor["scopeName"] == "source.net"
-    assert editor["fileTypes"] == ["net"]
-    patterns = editor["repository"]
-    words = re.findall(
-        r"\w+", "|".join(p["match"] for p in patterns["keywords"]["patterns"]).replace("\\b", "")
-    )
-    assert sorted(words) == sorted(tables.load()["keywords"])
-    terminals = dict(tables.load()["terminals"])
-    for name, texts in {
-        "numbers": ["64", "1e-6", "5M", "3GB", "2KiB", "138_357_544"],
-        "dims": ["3x3", "224x224"],
-        "strings": ['"a.net"'],
-        "comments": ["# why"],
-        "templates": ["denseblock{b}", "cell_{i+1}"],
-    }.items():
-        pattern = re.compile(patterns[name]["patterns"][0]["match"])
-        kind = "DIMS" if name == "dims" else name.removesuffix("s").upper()
-        terminal = re.compile(terminals[kind])
-        for text in texts:
-            assert pattern.fullmatch(text)
-            assert terminal.fullmatch(text)
-    assert {include["include"][1:] for include in editor["patterns"]} == set(patterns)
