@@ -737,6 +737,13 @@ CODES: dict[str, Code] = {
         "netdsl compare resnet18 resnet34 --plot nets.svg",
         2,
     ),
+    "E553": Code(
+        "the language server without its packages",
+        "`netdsl lsp` speaks the protocol of editors by pygls: pip install 'netdsl[lsp]'. Nothing else needs it.",
+        "",
+        "",
+        2,
+    ),
     # ------------------------------------------------------------ fitting
     "E560": Code(
         "a range or a target that cannot be read",

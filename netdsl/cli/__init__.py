@@ -41,6 +41,7 @@ COMMANDS = (
     "verify",
     "weights",
     "lift",
+    "lsp",
     "new",
     "completion",
     "help",
