@@ -3,6 +3,8 @@
 PYTHON ?= python3
 JOBS ?= 2
 MINUTES ?= 5
+# the address below which the files of the repository are, for the site; nothing: they are pages of it
+TREE ?=
 # what an extra pins too: installed first, so that nothing else chooses another build of it
 TORCH := torch==2.13.0
 
@@ -10,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help demo test fuzz check update proofs grammar docs bench wheel clean
+.PHONY: help demo test fuzz check update proofs grammar docs site bench wheel clean
 
 help:
 	@echo 'make demo     compile the first example, build it and check it'
@@ -21,13 +23,17 @@ help:
 	@echo 'make proofs   make every proof anew, of all nets of the zoo'
 	@echo 'make grammar  rebuild the parse tables after a change of grammar/net.lark'
 	@echo 'make docs     rewrite docs/rules.md, ops.md, api.md, claims.md and specs/README.md from what they are about'
+	@echo 'make site     build the documentation site in build/site, with the playground if that is built'
 	@echo 'make bench    run the benchmarks'
 	@echo 'make wheel    build dist/'
 	@echo 'make clean    remove all that make has made'
 
 # a stamp says that a set of requirements is installed; it is renewed when pyproject.toml changes
-$(VENV)/torch.stamp:
+$(VENV)/venv.stamp:
 	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(VENV)/torch.stamp: | $(VENV)/venv.stamp
 	$(PIP) install $(TORCH)
 	touch $@
 
@@ -37,6 +43,10 @@ $(VENV)/demo.stamp: $(VENV)/torch.stamp pyproject.toml
 
 $(VENV)/test.stamp: $(VENV)/torch.stamp pyproject.toml
 	$(PIP) install -e '.[test]'
+	touch $@
+
+$(VENV)/site.stamp: pyproject.toml | $(VENV)/venv.stamp
+	$(PIP) install -e '.[site]'
 	touch $@
 
 $(VENV)/bench.stamp: $(VENV)/test.stamp
@@ -80,6 +90,11 @@ docs: $(VENV)/test.stamp
 	mv specs/README.md.new specs/README.md
 	$(BIN)/python tests/claims.py > docs/claims.md.new
 	mv docs/claims.md.new docs/claims.md
+
+site: $(VENV)/site.stamp
+	$(BIN)/python tests/site_pages.py build/pages --tree '$(TREE)'
+	$(BIN)/python -m sphinx -W --keep-going -q -j auto -c docs build/pages build/site
+	@echo build/site/index.html
 
 bench: $(VENV)/bench.stamp
 	set -e; for script in $(filter-out benchmarks/reference.py benchmarks/search.py benchmarks/peers.py benchmarks/lift.py benchmarks/lift_onnx.py,$(wildcard benchmarks/*.py)); do $(BIN)/python $$script; done

@@ -1,0 +1,218 @@
+"""The documentation site: it is built without a warning, no link is dead, and what there is to find is found."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import subprocess
+import sys
+import zlib
+from html.parser import HTMLParser
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import unquote, urldefrag
+
+import pytest
+
+from netdsl import api
+from netdsl.codes import CODES
+from netdsl.lint.rules import catalogue as rules
+from netdsl.ops import catalogue as ops
+from netdsl.syntax.words import WORDS
+
+pytestmark = pytest.mark.skipif(find_spec("sphinx") is None, reason='no Sphinx: pip install ".[site]"')
+
+ROOT = Path(__file__).parents[1]
+OPENED = "playground/index.html"
+
+
+class Page(HTMLParser):
+    """The places of a page, where it leads to and what it loads, and the text of its headings."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.places: list[str] = []
+        self.targets: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        self.places += [given[name] for name in ("id",) if name in given]
+        if tag in ("a", "link", "script", "img"):
+            self.targets += [given[name] for name in ("href", "src") if name in given]
+
+
+def sphinx(pages: Path, site: Path, *options: str) -> str:
+    """Build a site; return what is said."""
+    run = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-c", str(ROOT / "docs"), *options]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run(
+        [*run, str(pages), str(site)], capture_output=True, text=True, env=environment, cwd=site.parent
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def dead(site: Path, pages: dict[str, Page]) -> list[str]:
+    """Return the links that lead nowhere, each with its page."""
+    found = []
+    for name, page in pages.items():
+        for target in page.targets:
+            address, place = urldefrag(target)
+            if re.match(r"(https?|mailto|data):", address):
+                continue
+            address = unquote(address.partition("?")[0])
+            path = (site / name).parent / address if address else site / name
+            there = os.path.relpath(path, site)
+            known = pages.get(there)
+            if known is None and not path.is_file():
+                found.append(f"{name}: {target}")
+            elif known is not None and place and there != OPENED and unquote(place) not in known.places:
+                found.append(f"{name}: {target}")
+    return found
+
+
+def opened(site: Path, pages: dict[str, Page], name: str) -> list[str]:
+    """Return the specs that a page gives to the playground, unpacked as that unpacks them."""
+    found = []
+    for target in pages[name].targets:
+        address, place = urldefrag(target)
+        if place.startswith("spec="):
+            assert os.path.relpath((site / name).parent / address, site) == OPENED
+            packed = place.removeprefix("spec=")
+            raw = base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4))
+            found.append(zlib.decompress(raw, -zlib.MAX_WBITS).decode())
+    return found
+
+
+def test_the_site(tmp_path: Path) -> None:
+    """All in one, since it is built once."""
+    import site_pages
+
+    playground = tmp_path / "dist"
+    playground.mkdir()
+    (playground / "index.html").write_text("<!doctype html><title>a playground</title>")
+    site_pages.write(tmp_path / "pages")
+    site = tmp_path / "site"
+    assert sphinx(tmp_path / "pages", site, "-D", f"netdsl_playground={playground}") == ""
+
+    files = {os.path.relpath(path, site): path for path in sorted(site.rglob("*.html"))}
+    pages = {name: Page(path.read_text(encoding="utf-8")) for name, path in files.items()}
+    assert dead(site, pages) == []
+
+    # every op, rule, code, word and file of the zoo has its place, under its own name
+    anchored = {place for name, page in pages.items() if name.startswith("ops/") for place in page.places}
+    assert anchored >= {*ops()}
+    assert {*pages["rules.html"].places} >= {*rules()}
+    assert {*pages["errors.html"].places} >= {*CODES}
+    assert {*pages["words.html"].places} >= {*WORDS}
+    families = {Path(file).stem for file in api.zoo_names().values()}
+    assert {*pages} >= {f"zoo/{family}.html" for family in families}
+    for family in families:
+        text = files[f"zoo/{family}.html"].read_text(encoding="utf-8")
+        assert "<svg" in text
+        assert ("class LeNet" in re.sub("<.*?>", "", text)) == (family == "lenet")
+        assert opened(site, pages, f"zoo/{family}.html") == [
+            (ROOT / "specs" / f"{family}.net").read_text(encoding="utf-8")
+        ]
+
+    # and is found by its name
+    index = (site / "searchindex.js").read_text(encoding="utf-8")
+    found = json.loads(re.fullmatch(r"Search\.setIndex\((.*)\)", index, flags=re.DOTALL)[1])  # type: ignore[index]
+    titles = {title.lower() for title in found["alltitles"]}
+    assert titles >= {*ops()} | families | {*WORDS}
+    assert titles >= {f"{code} {rule.name()}".lower() for code, rule in rules().items()}
+    assert titles >= {f"{name}: {code.title}".replace("`", "").lower() for name, code in CODES.items()}
+    saying = [found["docnames"][at] for at in found["terms"]["nnx"]]  # a word of every module for Flax
+    assert not [name for name in saying if name.startswith("zoo/")]
+
+    # the examples of codes are opened as they are, if they are specs
+    specs = [
+        text
+        for code in CODES.values()
+        for text in (code.bad, code.good)
+        if text.startswith(("net ", "block "))
+    ]
+    assert {*opened(site, pages, "errors.html")} >= {f"{text.rstrip()}\n" for text in specs}
+    assert opened(site, pages, "index.html") == opened(site, pages, "zoo/lenet.html")
+
+
+def test_a_link_that_is_dead_is_found(tmp_path: Path) -> None:
+    texts = {
+        "index.html": '<a href="#here">1</a><a id=here href="a/b.html#there">2</a><a href="a/b.html#where">3</a>',
+        "a/b.html": '<p id="there"><a href="../index.html#here">4</a><a href="index.html">5</a><img src="x.png">',
+    }
+    (tmp_path / "a").mkdir()
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    found = dead(tmp_path, {name: Page(text) for name, text in texts.items()})
+    assert found == ["index.html: a/b.html#where", "a/b.html: index.html", "a/b.html: x.png"]
+
+
+def test_without_a_playground_nothing_leads_to_it(tmp_path: Path) -> None:
+    pages = tmp_path / "pages"
+    pages.mkdir()
+    (pages / "index.md").write_text("# A page\n\n```net\nnet N:\n    input 3, 8x8\n    relu\n```\n")
+    said = sphinx(pages, tmp_path / "site", "-D", f"netdsl_playground={tmp_path / 'dist'}")
+    assert said.startswith("there is no playground")
+    assert "playground" not in "".join(Page((tmp_path / "site" / "index.html").read_text()).targets)
+
+
+def test_where_the_repository_is_on_a_host_files_lead_there() -> None:
+    import site_pages
+
+    repository = site_pages.Repository("https://example.org/tree/")
+    text = repository.read("README.md")
+    assert "(https://example.org/tree/examples/port.py)" in text
+    assert "(tutorial.md)" in text
+    assert "(coming-from-pytorch.md#letting-netdsl-write-the-spec)" in text
+    assert "(zoo/lenet.md)" in text
+    assert not repository.shown
+
+
+def test_what_is_no_page_any_more_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import site_pages
+
+    (tmp_path / "mine.md").write_text("mine")
+    monkeypatch.setattr(site_pages, "pages", lambda tree: [("a.md", "1"), ("zoo/b.md", "2")])
+    site_pages.write(tmp_path)
+    monkeypatch.setattr(site_pages, "pages", lambda tree: [("a.md", "3")])
+    site_pages.write(tmp_path)
+    left = {path.name: path.read_text() for path in tmp_path.rglob("*.md")}
+    assert left == {"mine.md": "mine", "a.md": "3"}
+
+
+@pytest.fixture
+def extension(monkeypatch: pytest.MonkeyPatch) -> object:
+    """Give the extension of Sphinx."""
+    monkeypatch.syspath_prepend(ROOT / "docs" / "_ext")
+    return pytest.importorskip("netdsl_site")
+
+
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [
+        ("net N:\n    input 3\n", True),
+        ("# why\nblock B:\n    relu\n\nnet N:\n    input 3\n    B\n", True),
+        ("net N:\n    conv(3x3, 64;\n", True),
+        ('import Bottleneck from "resnet.net"\n\nnet N:\n    input 3\n', True),
+        ('import Unit from "unit.net"\n\nnet N:\n    input 3\n', False),
+        ("block B:\n    relu\n", False),
+        ("    net N\n", False),
+        ("conv 3x3, 64", False),
+        ("", False),
+    ],
+)
+def test_what_the_playground_can_open(extension: object, text: str, whole: bool) -> None:
+    assert extension.is_whole(text) == whole  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "specs").glob("*.net")), ids=lambda path: path.stem)
+def test_a_spec_in_colour_is_the_spec(extension: object, file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    for shown in (text, text.replace(",", ";"), text[: len(text) // 2]):
+        parts = [*extension.NetLexer().get_tokens_unprocessed(shown)]  # type: ignore[attr-defined]
+        assert "".join(part for _, _, part in parts) == shown
+        assert all(shown.startswith(part, at) for at, _, part in parts)
