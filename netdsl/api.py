@@ -560,9 +560,9 @@ def reread(file: Path, text: str, path: Iterable[str | Path] = ()) -> FileScope:
     return Files(importer(file.parent, path)).load(Source(str(file), text, file))
 
 
-def read_text(text: str) -> FileScope:
-    """Return the declarations of standard input, which can import packaged specs only."""
-    return Files(importer(None, ())).load(Source("<stdin>", text))
+def read_text(text: str, name: str = "<stdin>") -> FileScope:
+    """Return the declarations of a text that is in no file, and can import packaged specs only."""
+    return Files(importer(None, ())).load(Source(name, text))
 
 
 def importer(folder: Path | None, path: Iterable[str | Path]) -> Importer:

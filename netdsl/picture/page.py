@@ -38,7 +38,7 @@ ins { color: var(--new); text-decoration: none; } del { color: var(--error); tex
 }
 """
 
-_SCRIPT = """
+SCRIPT = """
 const all = (what, inside = document) => [...inside.querySelectorAll(what)];
 const by = id => document.getElementById(id);
 
@@ -141,7 +141,7 @@ def render(net: Net, before: Net | None = None) -> str:
         said = "\n".join(map(_changed, diff.render_text(diff.compare(before, net)).split("\n")))
         change = f'<pre class="wide" tabindex="0">{said}</pre>'
         sections.insert(0, ("difference", f"What changed from {text(before.name)}", change))
-    return frame.render(graph.titled(net), _facts(net), sections, _STYLE, _SCRIPT)
+    return frame.render(graph.titled(net), _facts(net), sections, _STYLE, SCRIPT)
 
 
 def _changed(line: str) -> str:
