@@ -32,7 +32,7 @@ Json = dict[str, Any]
 
 
 def answer(request: str) -> str:
-    """Return what is asked for: `{"what": "table", ...}` with the arguments of the function of that name, all as JSON.
+    """Return what is asked for, as JSON: `{"what": "table", ...}` with the arguments of the function of that name.
 
     The answer has `value`, or `errors`, diagnostics as `analysis` has them. It is none of the caller's mistakes if a
     text is wrong, so nothing is raised for it.
