@@ -19,6 +19,68 @@ from netdsl import Network, api
 BACKENDS = ["torch", "flax"]
 
 LOOPS = {
+    "what flows after turns of a kind that what came in has not": """\
+block Down(c, last):
+    n = len(x)
+    for i in range(n):
+        t{i}: from x[i] -> conv 3x3, c
+    for i in range(last):
+        from t{i}
+
+block Within(c):
+    n = len(x)
+    for i in range(n):
+        t{i}: from x[i] -> conv 3x3, c
+    part:
+        for i in range(n):
+            from t{i}
+    more:
+        for i in range(n - 1):
+            from t{i} -> relu -> conv 1x1, c as p{i}
+    for i in range(n):
+        from t{i} -> conv 1x1, c as q{i}
+
+net N:
+    input 3, 8x8
+    one: conv 3x3, 4
+    two: conv 3x3, 4
+    a: from one, two -> Down 4, 1
+    b: from one, two, a -> Down 4, 2
+    c: from one, b -> Within 4
+    gap
+""",
+    "containers that are made without the channels that turns change": """\
+block Twice(n):
+    for i in range(n):
+        s{i}: concat:
+            identity
+            m: relu -> relu
+        t{i}: concat:
+            identity
+            m: relu -> maxpool 3x3, stride=1, pad=1
+            u: conv 1x1, x.c
+
+net N(n = 2):
+    input 2, 8x8
+    for i in range(n):
+        s{i}: concat:
+            identity
+            m: relu -> relu
+    one: conv 1x1, 2
+    for i in range(n):
+        t{i}: concat:
+            identity
+            m:
+                for j in range(n):
+                    concat:
+                        relu
+                        hswish
+    two: conv 1x1, 2
+    a: Twice n
+    three: conv 1x1, 2
+    b: Twice 1
+    gap
+""",
     "a block that ends with values of another kind if there is a turn": """\
 block B(n):
     t = from x -> tokens

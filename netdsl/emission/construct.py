@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from netdsl.emission.code import Arg, Call, Comment, Expr, Listed, Name, Param, transform
 from netdsl.emission.concolic import mentioned
 from netdsl.emission.dotted import LIST, MAPPING, OWN, PATH, entry
-from netdsl.emission.function import Function, expr_names, renamed, renamed_expr
+from netdsl.emission.function import Function, names_read, renamed, renamed_expr
 from netdsl.emission.items import (
     Check,
     Child,
@@ -84,14 +84,9 @@ class Constructor:
         for item in walk(stack):
             if isinstance(item, (Let, Store)) or id(item) in beyond:
                 continue
-            if isinstance(item, Layer) and item.given is None and not item.op.weights(*item.before):
-                lowered = self.members.lowered(item)  # most ops without weights are made without channels
-                found.update(expr_names(lowered.module) | expr_names(lowered.function))
-                terms = iter(item.op.arguments().values())
-            else:
-                terms = item.terms()
-            for value in terms:
-                found.update(mentioned(value))
+            found.update(names_read(item, self.module.lower))
+            if isinstance(item, Container):
+                found.update(self.module.of_container(item, self.function.staged).names)
             if isinstance(item, Module) and self.numbered_by(item):
                 found.update(mentioned(item.name))
         if self.function.staged.told and self.function.kind != "container":

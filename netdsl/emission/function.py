@@ -349,6 +349,20 @@ def _makers(items: list[Item]) -> Iterator[tuple[Wire, Item]]:
             yield from _makers(inner)
 
 
+# ---------------------------------------------------------------- names that are read
+
+
+def names_read(item: Item, lower: Lower) -> set[str]:
+    """Return the names of numbers that an item needs: most ops without weights are made without channels."""
+    values = item.terms()
+    found: set[str] = set()
+    if isinstance(item, Layer) and item.given is None and not item.op.weights(*item.before):
+        lowered = lower(item, False)
+        found |= expr_names(lowered.module).keys() | expr_names(lowered.function).keys()
+        values = iter(item.op.arguments().values())
+    return found.union(*map(mentioned, values))
+
+
 # ---------------------------------------------------------------- values with other names
 
 

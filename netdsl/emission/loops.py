@@ -618,11 +618,12 @@ class Loops(Earlier):
             begin = flow if key == "flow" else tensors[key[1:]]
             end = place.flow if key == "flow" else place.env.tensors.get(key[1:], begin)
             now = carried[key][1] if key in carried else begin
-            if now is None or end is None or now.wires == end.wires or varying.get(key) is LOST:
+            if end is None or (now and now.wires == end.wires) or varying.get(key) is LOST:
                 continue
-            if key == "flow" and kinds(now) != kinds(end):
+            if key == "flow" and (now is None or kinds(now) != kinds(end)):
                 found[key] = LOST
                 continue
+            assert now is not None
             if isinstance(now, LateData) or isinstance(end, LateData):
                 raise Fixed("a value that is not always there, and changes from turn to turn")
             if end.poisoned or len(end.wires) != len(now.wires):

@@ -22,7 +22,7 @@ from netdsl.emission.demands import Demands
 from netdsl.emission.dialect import Dialect
 from netdsl.emission.family import Called, Family, Variant, by_position, within
 from netdsl.emission.flow import Flow
-from netdsl.emission.function import Chains, Function, Outside, Storage, bound_names, is_nothing
+from netdsl.emission.function import Chains, Function, Outside, Storage, bound_names, is_nothing, names_read
 from netdsl.emission.items import (
     Check,
     Child,
@@ -471,15 +471,19 @@ class ModuleText(ABC):
         bound |= {name for i in walk(item.items) if isinstance(i, Child) for name in i.asked}
         bound |= {i.keeps for i in walk(item.items) if isinstance(i, Numbered)}
         names: dict[str, None] = {}
+        needed: set[str] = set()
         for inner in walk(item.items):
-            for value in inner.terms():
-                names.update(mentioned(value))
+            values = [*inner.terms()]
+            needed |= names_read(inner, self.lower)
             if isinstance(inner, Module) and inner.name is not None:
-                names.update(mentioned(inner.name))
+                values.append(inner.name)
+                needed.update(mentioned(inner.name))
             if isinstance(inner, (Pick, Store)):
-                names.update(mentioned(inner.index))
+                values.append(inner.index)
+                needed.update(mentioned(inner.index))
+            names.update(dict.fromkeys(name for value in values for name in mentioned(value)))
         known = set(staged.bound) | set(self.constants)
-        function.names = tuple(name for name in names if name not in bound and name not in known)
+        function.names = tuple(n for n in names if n in needed and n not in bound and n not in known)
         function.name = self.class_name(function.name, staged)
         children = {inner.key for inner in walk(item.items) if isinstance(inner, Module)}
         for name in outside.names(item):
