@@ -632,7 +632,7 @@ class Flow:
             self.pending[wire] = Call("of_same_size", tuple(map(argument, pair)))
         if fitted:
             return
-        values = [self.measured(item.inputs[at]) for at in item.compared]
+        values = [self.measured(item.inputs[at], item.batched[at]) for at in item.compared]
         axes = item.before[next(iter(item.compared))].axes
         if axes == "chw":
             self.line("", Call("check_same_size", (argument(Listed(tuple(values))),)))
@@ -644,12 +644,13 @@ class Flow:
                 have, takes = (Name(f"{value}.shape[{at}]") for value in (other, first))
                 self.line("", checking("check_size", have, takes, name, Const(SIZES[axis])))
 
-    def measured(self, wire: Wire) -> Expr:
-        """Return an operand of a joint, or what has its size, with an axis for the batch."""
-        wire = self.sources.get(wire, wire) if wire in self.pending else wire
+    def measured(self, wire: Wire, batched: bool = True) -> Expr:
+        """Return an operand of a joint, or what has its size, with an axis for the batch; `batched`: it has one."""
+        if wire in self.pending and wire in self.sources:
+            wire, batched = self.sources[wire], True
         value = self.fixed.get(wire) or Name(self.names[wire])
         learned = self.demands.learned.get(wire)
-        batched = learned is None or getattr(learned.op, "batch", False)
+        batched = batched if learned is None else getattr(learned.op, "batch", False)
         return value if batched else Name(f"{flat(value)}[None]")
 
     def alias(self, wire: Wire, other: Wire) -> None:

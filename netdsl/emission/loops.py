@@ -387,7 +387,7 @@ class Loops(Earlier):
         for key, number in varying.items():
             if key == "flow" or key.startswith(":"):
                 if number is LOST:
-                    place.flow = None
+                    self.lost, place.flow = True, None
                     place.env.tensors.pop("flow", None)
                     continue
                 data = entry_flow if key == "flow" else entry_tensors[key[1:]]

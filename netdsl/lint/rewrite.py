@@ -34,7 +34,9 @@ class Rewrite:
         self.nodes: dict[str, Node] = {node.name: node for node in net.graph}
         self.outputs = net.graph.outputs
         self._touched: set[str] = set()
-        self._order: list[str] = list(self.nodes)
+        self._places: list[str] = list(self.nodes)
+        self._gone = 0
+        """How many of them are of nodes that are not there any more."""
         self._readers: dict[str, dict[str, None]] = {name: {} for name in self.nodes}
         for node in self.nodes.values():
             for value in node.inputs:
@@ -63,7 +65,7 @@ class Rewrite:
                 self._readers[value.node].pop(name, None)
         for name in names:
             del self.nodes[name], self._readers[name]
-        self._order = [name for name in self._order if name not in gone]
+        self._gone += len(gone)
 
     def swap(self, first: str, second: str) -> None:
         """Let two nodes of a chain change places: `second` alone reads `first`, and comes before it.
@@ -121,6 +123,14 @@ class Rewrite:
             raise RewriteError(f"{into} comes after {name}")
         self._redirect(Value(name), Value(into))
         self.delete(name)
+
+    @property
+    def _order(self) -> list[str]:
+        """The names of the nodes, each after those that it reads."""
+        if self._gone:
+            self._places = [name for name in self._places if name in self.nodes]
+            self._gone = 0
+        return self._places
 
     # ---------------------------------------------------------------- what comes of it
 
