@@ -37,6 +37,60 @@ from netdsl.elaborate.values import NetDecl
 from netdsl.network import Network
 
 NETS = {
+    "what is no sample's in joints of containers": """
+block Shift(c):
+    weight bias [c, 1, 4], init=normal(std=0.5)
+    s: (from x, bias -> add) -> relu
+    r = from bias -> relu
+    from flow, r -> add
+
+net N(c = 3):
+    input 3, 1x4
+    weight bias [c, 1, 4], init=normal(std=0.5)
+    2 * (from x, bias -> add)
+    z = from bias -> tanh
+    out: (from flow, z -> add)
+    a: Shift 3
+    m: conv 1x1, 3
+""",
+    "turns that make another kind of value": """
+block Flat(n):
+    for i in range(n):
+        flatten
+        fc 3 as f{i}
+
+net N(n = 2):
+    input 4, 3x2
+    3 * (flatten)
+    f: fc 3
+
+net M(n = 2):
+    input 4, 3x2
+    a: Flat n
+
+variant one = N()
+variant two = M()
+variant three = M(3)
+""",
+    "an argument that is made for the channels of what comes in": """
+block Narrow(c = 4):
+    a: conv 3x3, c
+    b: conv 3x3, 8, /2
+    if x.c > 4:
+        from b, a
+
+block Plain(c = 4):
+    a: conv 3x3, c
+    b: conv 3x3, 8, /2
+
+net N(f: op):
+    input 4, 10x11
+    back: f
+    gap
+
+variant one = N(Narrow)
+variant two = N(Plain)
+""",
     "a chain of a stage that makes nothing": """
 net N:
     input 6, 9x8

@@ -959,6 +959,8 @@ class Family:
                 done.add(choice.target)
         if len(told) > 1:
             raise Demanded("blocks that are told other things of what comes in", callee)
+        if any(i.sizes.get("c") in one.staged.fixed for one in calls for i in one.staged.inputs):
+            raise Demanded("a block that is made for the channels of what comes in", callee)
         if len({tuple(shape.axes for shape in one.staged.out_terms) for one in calls}) > 1:
             raise Fixed("blocks that return other values", callee)
         if by_position(calls, lambda parameter: parameter.default is not MISSING) is None:
