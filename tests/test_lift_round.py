@@ -26,6 +26,7 @@ MODELS = {
     "zoo:dla34": 64,
     "zoo:efficientnet_b0": 64,
     "zoo:googlenet": 64,
+    "zoo:hrnet_w18": 64,
     "zoo:lraspp_mobilenet_v3_large": 64,
     "zoo:selecsls42b": 64,
     "zoo:shufflenet_v1_g3": 64,

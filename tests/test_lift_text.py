@@ -19,7 +19,7 @@ from netdsl.lifting.layout import Layout
 from netdsl.lifting.words import FREE
 
 GOLDEN = Path(__file__).parent / "golden" / "lift"
-GOLDENS = ("resnet50", "densenet121", "googlenet", "mobilenet_v2", "efficientnet_b0", "swin_t")
+GOLDENS = ("resnet50", "densenet121", "googlenet", "mobilenet_v2", "efficientnet_b0", "swin_t", "hrnet_w18")
 ONE_OF_EACH_FILE = list({FILES[name]: name for name in reversed(NAMES)}.values())
 
 
@@ -410,6 +410,88 @@ def test_a_joint_of_what_a_chain_passes() -> None:
     spec += "    c: conv 3x3, 8\n    from {} -> concat\n    d: conv 1x1, 8\n"
     assert "concat:\n        from flow\n        c: conv 3x3, 8\n" in text(spec.format("b, c"))
     assert "from a, b, c -> concat" in text(spec.format("a, b, c"))  # rather a list
+
+
+STREAMS = """
+block Fuse(i):
+    add:
+        for j in range(len(x)):
+            if j < i:
+                "{{j}}": from x[j] -> (i - j - 1) * (conv x[j].c, 3x3, /2 -> relu) -> (conv 3x3, x[i].c, /2)
+            elif j == i:
+                from x[j]
+            else:
+                "{{j}}": from x[j] -> conv 1x1, x[i].c -> upsample 2**(j - i)
+    relu
+inline block Sum(i):
+    add:
+        for j in range(len(x)):
+            if i == j:
+                from x[j]
+            else:
+                sums.{{i}}.{{j}}: from x[j] -> [conv 1x1, x[i].c -> upsample 2**(j - i) when j > i]
+                    -> [(i - j - 1) * (conv 3x3, x[j].c, /2 -> relu) -> (conv 3x3, x[i].c, /2) when j < i]
+    relu
+block Module:
+    fork:
+        for i in range(len(x)):
+            branches.{{i}}: from x[i] -> 2 * (conv 3x3, x[i].c)
+    fork:
+        for i in range(len(x)):
+            {fused}
+block Grow:
+    fork:
+        for i in range(len(x)):
+            from x[i]
+        "{{len(x)}}": from x[len(x) - 1] -> (conv 3x3, 2*x[len(x) - 1].c, /2)
+net N:
+    input 3, 32x32
+    one: conv 3x3, 8
+    two: conv 3x3, 16, /2
+    from one, two -> Module as a -> Grow as b -> Module as c -> Grow as d -> Module as e
+    from flow[0]
+"""
+
+
+def test_loops_over_lists_of_maps() -> None:
+    """Turns of all instances lie over each other; what they are about is a place in the list."""
+    found = text(STREAMS.format(fused="Fuse i as fused.{i}").replace("x[j].c, 3x3", "3x3, x[j].c"))
+    assert [line for line in found.splitlines() if line.startswith("block")] == [
+        "block Fuse(index):",
+        "block Module:",
+        "block Grow:",
+    ]
+    assert "(index - i - 1) * (conv 3x3, x[i].c, /2 -> relu)" in found
+    assert "upsample 2**(i - index) when i > index" in found
+    assert "        for i in range(len(x)):\n            branches.{i}: from x[i] -> 2 * (" in found
+    assert "        for i in range(len(x)):\n            fused.{i}: Fuse i\n" in found
+    assert (
+        'block Grow:\n    "{len(x)}": from x[-1] -> (conv 3x3, 2*x[-1].c, /2)\n    return x, flow\n' in found
+    )
+
+
+def test_what_a_turn_does_in_several_statements_is_an_inline_block() -> None:
+    found = text(STREAMS.format(fused="Sum i"))
+    assert found.startswith("inline block Sums(i):\n    add:\n        for j in range(len(x)):\n")
+    assert "sums.{i}.{j}: from flow[j]" in found
+    assert "    fork:\n        for i in range(len(x)):\n            Sums i\n" in found
+
+
+def test_turns_of_different_forms_have_no_loop() -> None:
+    """What some turns read of another one is no loop, and lists are as long as what comes in."""
+    spec = """
+block Module:
+    a: from x[0] -> conv 3x3, 8
+    from a, x[1] -> concat -> conv 3x3, 8 as b
+    return a, b
+net N:
+    input 3, 32x32
+    one: conv 3x3, 8
+    two: conv 3x3, 16
+    from one, two -> Module as c -> Module as d
+    from flow[0]
+"""
+    assert "for" not in text(spec)
 
 
 def test_a_branch_has_no_loop() -> None:

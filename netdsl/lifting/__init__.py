@@ -1,9 +1,9 @@
 """A graph as the text of a spec, as a person would have written it.
 
-Scopes become statements (`body.py`), whose values get names where they need them (`naming.py`). What is the same
-again and again becomes a count or a loop (`roll.py`), bodies of one class are laid over each other (`overlay.py`),
-and their numbers become parameters and what follows from these (`solve.py`). `layout.py` writes lines, `file.py` the
-whole. What is written is read again and compared: `lifted` returns nothing that is not the graph.
+Scopes become statements (`body.py`), whose values get names where they need them (`naming.py`, `shared.py`). What is
+the same again and again becomes a count or a loop (`roll.py`; over lists of maps `streams.py`, `rows.py`), bodies of
+one class (`classes.py`) are laid over each other (`overlay.py`), and their numbers become parameters and what follows
+from these (`solve.py`). `layout.py` writes lines, `file.py` the whole. What is written is read again and compared: `lifted` returns nothing that is not the graph.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from netdsl.elaborate.names import reserved_name
 from netdsl.elaborate.result import Elaborated
 from netdsl.ir.graph import Graph, Scope, Value
 from netdsl.ir.types import Shape
-from netdsl.lifting.file import File, class_name
+from netdsl.lifting.classes import class_names
+from netdsl.lifting.file import File
 from netdsl.lifting.layout import NotLaidOut
 from netdsl.ops.conv import Conv, DwConv
 from netdsl.passes import Facts, infer_shapes, verify_graph
@@ -105,10 +106,10 @@ def _class_at(file: File, error: Diagnostic) -> str:
 
 def _class_of(graph: Graph, name: str) -> str:
     """Return the class of the innermost block that holds a node, "" for none."""
-    found = ""
+    found, names = "", class_names(graph.tree)
     for scope in graph.tree.scopes():
         if scope.kind == "block" and name.startswith(f"{scope.path}."):
-            found = class_name(scope)
+            found = names[scope.path]
     return found
 
 

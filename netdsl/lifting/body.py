@@ -144,6 +144,8 @@ class Body:
         self.head: tuple[str, ...] = ()
         """The names of what a block is given, () for one value, which is `x`."""
         self.uses = self._uses()
+        self.idle = False
+        """Whether layers without state lose their labels, though other labels are positions."""
         self.ends = False
         """Whether what it makes is what flows at its end."""
 
@@ -511,7 +513,8 @@ class Body:
 
     def _spoken(self, keys: Sequence[str]) -> list[str]:
         """Return labels without those of layers that hold no state, unless something is called by them."""
-        if self.file.labels or any(key.strip('"').isdigit() for key in keys):  # no label is a position's, too
+        positions = any(key.strip('"').isdigit() for key in keys)  # no label is such a one, too
+        if (self.file.labels or positions) and not self.idle:
             return [*keys]
         again = {node.module for node in self.graph}
         found: list[str] = []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations, count
 from typing import Any
@@ -15,13 +14,16 @@ from netdsl.elaborate.values import MISSING
 from netdsl.ir.graph import Graph, Node, Scope, Value
 from netdsl.ir.types import DEFAULT_INIT, Init, Scheduled, Shape
 from netdsl.lifting.body import Body
+from netdsl.lifting.classes import class_names, grouped
 from netdsl.lifting.items import Column, Item, Named, OpWord, Word, everything, skeleton
 from netdsl.lifting.layout import Layout, NotLaidOut, indented
-from netdsl.lifting.overlay import OP, overlaid, stacked
+from netdsl.lifting.overlay import OP, overlaid, settled, stacked
 from netdsl.lifting.ramps import scheduled
 from netdsl.lifting.roll import filled, rolled
+from netdsl.lifting.rows import Unsolvable, spread
 from netdsl.lifting.shared import Shared, shared_values
-from netdsl.lifting.solve import Class, Unsolvable
+from netdsl.lifting.solve import Class
+from netdsl.lifting.streams import over_lists
 from netdsl.lifting.words import block_words, call_words, initialiser, op_values, written
 from netdsl.ops import Op, catalogue
 from netdsl.ops.source import Weight
@@ -81,6 +83,8 @@ class File:
         self.inits = self._common()
         self.calls: dict[str, tuple[str, dict[str, Column]]] = {}
         """By the path of a scope that is a block the name of that, and its arguments."""
+        self.names = class_names(graph.tree)
+        """By path what the class of a block is called."""
         self.ranks = {scope.path: rank for rank, scope in enumerate(graph.tree.scopes())}
         self.layout = Layout(self.call)
 
@@ -89,7 +93,7 @@ class File:
         tree = self.graph.tree
         net = self._free(tree.block or name, "Net")
         self.entries[net] = Entry("net", [])
-        for wanted, scopes in grouped(tree):
+        for wanted, scopes in grouped(tree, self.names):
             self.group(wanted, scopes)
         items = Body(self, tree).net()
         if self.structured:
@@ -144,7 +148,7 @@ class File:
         """Write the blocks that scopes of one class are: one, if they lie over each other."""
         begins = {scope.path: [Item("raw", line) for line in self.init_lines(scope)] for scope in scopes}
 
-        def made(shared: Shared | None = None) -> list[Written]:
+        def bodies(shared: Shared | None = None) -> list[Written]:
             found: list[Written] = []
             for scope in scopes:
                 body = Body(self, scope)
@@ -154,15 +158,30 @@ class File:
             return found
 
         plain = not self.structured or wanted in self.apart
-        bodies = made()
-        laid = self._piled(bodies, plain, True)
+        made = bodies()
+        laid = self._piled(made, plain, True)
         if not plain and len(laid) > 1:  # a loop that only some have may be what keeps them apart
-            laid = _shorter(laid, self._piled(bodies, plain, False), len(laid) - 1)
+            laid = _shorter(laid, self._piled(made, plain, False), len(laid) - 1)
         shared = {} if plain else shared_values(self.graph, scopes)
         if shared:  # or a value that some read where others read what is made of it
-            laid = _shorter(laid, self._piled(made(shared), plain, True), len(laid))
+            laid = _shorter(laid, self._piled(bodies(shared), plain, True), len(laid))
+        listed = None if plain else self._listed(scopes, begins)
+        if listed is not None:
+            laid = _shorter(laid, [listed], len(laid))
         for one in laid:
             self._enter(wanted, one)
+
+    def _listed(self, scopes: Sequence[Scope], begins: Mapping[str, list[Item]]) -> Laid | None:
+        """Return bodies of a class that are given lists of maps as one, None if they are no loops over these."""
+        found: list[Item] | None = []
+        for scope in scopes:
+            own = over_lists(self, scope)
+            if own is None or found is None:
+                return None
+            body = rolled([*begins[scope.path], *own])
+            found = overlaid(found, body) if found else body
+        found = settled(found or ())
+        return None if found is None else self._laid(scopes, (), found)
 
     def _piled(self, made: Sequence[Written], plain: bool, loops: bool) -> list[Laid]:
         """Return the bodies of a class laid over each other, or of one skeleton and the same numbers if `plain`."""
@@ -245,17 +264,47 @@ class File:
             order = sorted(range(len(scopes)), key=lambda at: self.ranks[scopes[at].path])
             made = [self.shapes[value.node][value.port] for scope in scopes for value in scope.outputs[:1]]
             makes = tuple([shape.c for shape in made]) if all("c" in shape.axes for shape in made) else ()
-            solved = Class(items, features, [scope.args for scope in scopes], order, makes, sizes)
+            rows, every = spread(items, len(scopes))
+            lists = [
+                [self.shapes[value.node][value.port].c for value in scope.inputs] if every.turns else []
+                for scope in scopes
+            ]
+            args = [scope.args for scope in scopes]
+            solved = Class(rows, features, args, order, makes, sizes, every, lists)
             found = Laid(list(scopes), head, items, solved)
-            found.entry = Entry("block", resolved(items, solved), head, solved.head())
-            lines = self.layout.lines(found.entry.items, 1, "flow" if head else "x")
+            found.entry = Entry("block", resolved(rows, solved), head, solved.head())
+            if every.turns:
+                self._part(found, found.entry.items, ())
+            entries = [found.entry, *found.parts.values()]
+            lines = [
+                line for one in entries for line in self.layout.lines(one.items, 1, "flow" if head else "x")
+            ]
             found.length = HEAD + sum(map(len, (*lines, *found.entry.params)))
-            found.lines = 1 + len(lines)
+            found.lines = len(entries) + len(lines)
             return found
         except (Unsolvable, NotLaidOut):
             return None
 
+    def _part(self, laid: Laid, items: Sequence[Item], variables: tuple[str, ...]) -> None:
+        """Make what a loop does in several statements, in a branch, an inline block, which is given what it names."""
+        for item in items:
+            inner = (*variables, item.name.split()[0]) if item.kind == "turns" else variables
+            for at, kid in enumerate(item.kids):
+                if inner and kid.kind == "box" and not kid.label and len(kid.kids) > 1:
+                    words = re.findall(r"\w+", " ".join(self.layout.lines(kid.kids)))
+                    heads = {re.split("[: ]", head)[0]: head for head in (*inner, *laid.solved.head())}
+                    given = {name: head for name, head in heads.items() if name in words}
+                    label = next((one.label for one in kid.all() if one.label), "turn")
+                    name = "".join(part.title() for part in re.findall("[A-Za-z]+", label.partition(".")[0]))
+                    call = Item("call", name, values={name: (0, name) for name in given})
+                    item.kids[at] = call
+                    laid.parts[call] = Entry("inline block", kid.kids, (), [*given.values()])
+            self._part(laid, item.kids, inner)
+
     def _enter(self, wanted: str, one: Laid) -> None:
+        for call, entry in one.parts.items():
+            call.name = self._free(call.name, "Turn")
+            self.entries[call.name] = entry
         name = self._free(wanted, "Block")
         self.entries[name] = one.entry
         self.origins[name] = wanted
@@ -348,7 +397,7 @@ class File:
                     values.pop(key, None)
             words = block_words(params, values, lambda key, value: texts.get(key, ""))
         else:
-            words = []
+            words = [texts[key] for key in values]
         words += [first] * bool(first)
         return " -> ".join([f"{name} {', '.join(words)}".rstrip(), *follow])
 
@@ -528,6 +577,8 @@ class Laid:
         self.head = head
         self.items = items
         self.solved = solved
+        self.parts: dict[Item, Entry] = {}
+        """By call the inline blocks that it needs beside it."""
 
 
 def resolved(items: Sequence[Item], solved: Class | None, around: Column | None = None) -> list[Item]:
@@ -604,73 +655,18 @@ def _text(column: Column) -> str:
 
 
 def counts(items: Sequence[Item]) -> None:
-    """Let what is repeated be there in every instance, none times in some."""
-    for item in items:
+    """Let what is repeated be there in every instance, none times in some, or wherever the next step is."""
+    for at, item in enumerate(items):
         counts(item.kids)
         if item.kind == "repeat" and not all(item.present) and item.source is None:
-            item.values["count"] = tuple([0 if v is MISSING else v for v in item.values["count"]])
-            item.present = item.kids[0].present = (True,) * len(item.present)
-
-
-def grouped(tree: Scope) -> Iterator[tuple[str, list[Scope]]]:
-    """Yield the scopes of each class of blocks, with its name; those that a class holds come before it."""
-    groups: dict[tuple[str, int], list[Scope]] = {}
-    inner: dict[tuple[str, int], set[tuple[str, int]]] = {}
-
-    def walk(scope: Scope, key: tuple[str, int] | None) -> Counter[str]:
-        """Return how often a class is within itself, at most, in a scope."""
-        depths: Counter[str] = Counter()
-        within: list[tuple[str, int]] = []
-        for item in scope.written:
-            if isinstance(item, Scope) and not item.module:
-                depths |= walk(item, None)
-                within += found.get(item.path, [])
-        if scope.path and (scope.kind == "block" or len(scope.outputs) > 1):
-            name = class_name(scope)
-            own = (name, depths[name])
-            depths[name] += 1
-            groups.setdefault(own, []).append(scope)
-            inner.setdefault(own, set()).update(within)
-            found[scope.path] = [own]
-        else:
-            found[scope.path] = within
-        return depths
-
-    found: dict[str, list[tuple[str, int]]] = {}
-    walk(tree, None)
-    done: dict[tuple[str, int], bool] = {}
-    order: list[tuple[str, int]] = []
-
-    def visit(key: tuple[str, int]) -> bool:
-        """Put a class behind those within; tell whether that can be done."""
-        if key in done:
-            return done[key]
-        done[key] = False
-        good = all([visit(other) for other in sorted(inner[key], key=list(groups).index)])
-        done[key] = True
-        order.append(key)
-        return good
-
-    if all([visit(key) for key in groups]):
-        for key in order:
-            yield key[0], groups[key]
-    else:  # classes within each other: each scope by itself, inner ones first
-        for scope in _inner_first(tree):
-            yield class_name(scope), [scope]
-
-
-def class_name(scope: Scope) -> str:
-    """Return what the class of a block is called; of one that has none, after its label."""
-    return scope.block or "".join(part[:1].upper() + part[1:] for part in re.split("[_.-]", scope.name))
-
-
-def _inner_first(tree: Scope) -> Iterator[Scope]:
-    """Yield the scopes that are blocks, those within before those around them."""
-    for item in tree.written:
-        if isinstance(item, Scope) and not item.module:
-            yield from _inner_first(item)
-            if item.kind == "block" or len(item.outputs) > 1:
-                yield item
+            after = items[at + 1].present if at + 1 < len(items) else ()
+            follows = after and not any(a and not b for a, b in zip(item.present, after, strict=True))
+            there = after if follows else (True,) * len(item.present)
+            column = zip(item.values["count"], there, strict=True)
+            item.values["count"] = tuple([0 if v is MISSING and flag else v for v, flag in column])
+            before = item.present
+            for one in item.all():
+                one.present = there if one.present == before else one.present
 
 
 def _numbers(items: Sequence[Item]) -> tuple[Any, ...]:

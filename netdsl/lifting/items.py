@@ -52,8 +52,8 @@ class Item:
 
     Kinds: `call` (a layer or block), `same`, `box` (a container), `joint` with its branches, `branch`, `bind` (a
     value that gets a name, and does not flow), `given` (such a one that other layers make in other bodies), `name`
-    (one that flows on), `from`, `repeat`, `either` (one of two calls, by a condition), `loop`, `stage`, `output`, and
-    `raw` lines.
+    (one that flows on), `from`, `repeat`, `either` (one of two calls, by a condition), `loop`, `turns` (a loop over a
+    list), `stage`, `output`, and `raw` lines.
     """
 
     __slots__ = (
@@ -67,6 +67,7 @@ class Item:
         "shape",
         "shrinks",
         "source",
+        "turns",
         "values",
         "when",
         "wide",
@@ -99,6 +100,8 @@ class Item:
         """Whether it is there where the one before it, which has a condition, is not."""
         self.wide: Column = ()
         """The channels of what comes into a depthwise convolution."""
+        self.turns: Column = ()
+        """How often a loop over a list turns; what is in it has a row for each turn."""
         self.shape = ""
         """What a step of the net makes, `64x56x56`; "" where that is not said."""
         self.shrinks = False
@@ -117,6 +120,7 @@ class Item:
             present=self.present,
         )
         made.when, made.other, made.wide = self.when, self.other, self.wide
+        made.turns = self.turns
         made.shape, made.shrinks = self.shape, self.shrinks
         for field, value in changes.items():
             setattr(made, field, value)
@@ -137,7 +141,7 @@ class Item:
             self.source,
             self.binds,
             tuple([(key, column[0]) for key, column in self.values.items() if isinstance(column[0], Word)]),
-            tuple([kid.skeleton() for kid in self.kids]),
+            tuple([kid.skeleton() for kid in self.kids]) if self.kind != "turns" else (),
         )
 
     def __repr__(self) -> str:
@@ -167,7 +171,8 @@ def padded(item: Item, before: int, after: int) -> Item:
         values={key: (*absent[0], *column, *absent[1]) for key, column in item.values.items()},
         present=(*(False,) * before, *item.present, *(False,) * after),
         wide=(*absent[0], *item.wide, *absent[1]) if item.wide else (),
-        kids=[padded(kid, before, after) for kid in item.kids],
+        turns=(*(0,) * before, *item.turns, *(0,) * after) if item.turns else (),
+        kids=item.kids if item.turns else [padded(kid, before, after) for kid in item.kids],
     )
 
 

@@ -246,11 +246,13 @@ class Layout:
         found: list[str] = []
         for condition, group in groupby(items, self.condition):
             first, *others = group
-            lines = [
-                line
-                for item in (first, *others)
-                for line in self.branch(item, depth + bool(condition), flows)
-            ]
+            lines = []
+            for item in (first, *others):
+                if item.kind == "turns":
+                    inner = self.branches(item.kids, depth + bool(condition) + 1, flows)
+                    lines += [f"for {item.name}:", *indented(inner)]
+                else:
+                    lines += self.branch(item, depth + bool(condition), flows)
             found += [_begins(first, condition), *indented(lines)] if condition else lines
         return found
 
@@ -259,6 +261,12 @@ class Layout:
         kids = item.kids
         if not kids:
             return [_from(item.source or (flows,)).removesuffix(" -> ")]
+        if item.source is not None and len(kids) == 1 and self.condition(kids[0]):
+            lines = self.statement(kids[0].copy(source=item.source, when=""), depth + 1, flows, "")
+            plain = _from(item.source).removesuffix(" -> ")
+            return [f"if {self.condition(kids[0])}:", *indented(lines), "else:", INDENT + plain]
+        if item.source is not None:
+            return [_from(item.source) + self.chain(kids)]
         if len(kids) > 1:
             first, *others = kids
             return [_from(first.source) + self.chain([first.copy(source=None), *others])]

@@ -9,6 +9,7 @@ from typing import Any
 
 from netdsl.elaborate.values import MISSING
 from netdsl.lifting.items import Column, Item, Word, padded
+from netdsl.lifting.words import numbered
 from netdsl.ops import catalogue
 from netdsl.ops.activation import Activation
 from netdsl.ops.conv import Conv, DwConv
@@ -52,6 +53,29 @@ def _column(item: Item, key: str) -> Column:
     return tuple([default if flag else MISSING for flag in item.present])
 
 
+def settled(items: Sequence[Item]) -> list[Item] | None:
+    """Return statements in which all turns of a loop lie over each other; None where they cannot.
+
+    They need not have much in common. All turns of all instances are taken one by one, so that what some of them do
+    has one place.
+    """
+    found: list[Item] = []
+    for item in items:
+        kids = item.kids
+        if item.kind == "turns":
+            kids = item.kids[0].kids
+            for turn in item.kids[1:]:
+                pair = _aligned(kids, turn.kids, loose=True)
+                if pair is None or len(pair[1]) > 1:
+                    return None
+                kids = pair[1]
+        inner = settled(kids)
+        if inner is None:
+            return None
+        found.append(item.copy(kids=inner))
+    return found
+
+
 def overlaid(one: Sequence[Item], two: Sequence[Item]) -> list[Item] | None:
     """Return two bodies as one, None where they have too little in common."""
     best = _aligned(one, two)
@@ -75,8 +99,10 @@ def _weight(item: Item) -> float:
     return 1 + len(item.values) / 4 + sum(map(_weight, item.kids)) + 2 * bool(item.label)
 
 
-def _aligned(one: Sequence[Item], two: Sequence[Item]) -> tuple[float, list[Item]] | None:
-    """Return how well two sequences fit each other, and the one that they make."""
+def _aligned(
+    one: Sequence[Item], two: Sequence[Item], loose: bool = False
+) -> tuple[float, list[Item]] | None:
+    """Return how well two sequences fit each other, and the one that they make; any fit is enough if `loose`."""
     n = len(one[0].present) if one else 0
     m = len(two[0].present) if two else 0
     if not one and not two:
@@ -95,7 +121,7 @@ def _aligned(one: Sequence[Item], two: Sequence[Item]) -> tuple[float, list[Item
             if j < len(two):
                 options.append(losses[1][j] + scores[i][j + 1])
             if i < len(one) and j < len(two):
-                pair = _paired(one[i], two[j])
+                pair = _paired(one[i], two[j], loose)
                 if pair is not None:
                     pairs[i, j] = pair
                     options.append(pair[0] + scores[i + 1][j + 1])
@@ -124,6 +150,13 @@ def _aligned(one: Sequence[Item], two: Sequence[Item]) -> tuple[float, list[Item
     return scores[0][0], found
 
 
+def _alike(one: Item, two: Item) -> bool:
+    """Tell whether two steps are the same but for the numbers in them, which are of the same arguments."""
+    if one.skeleton() != two.skeleton() or one.values.keys() != two.values.keys():
+        return False
+    return one.kind == "turns" or all(_alike(a, b) for a, b in zip(one.kids, two.kids, strict=True))
+
+
 def _all_given(items: Sequence[Item], every: Column) -> bool:
     """Tell whether each name that statements give a shared value is given one in every instance."""
     given: dict[tuple[Any, ...], Column] = {}
@@ -134,19 +167,25 @@ def _all_given(items: Sequence[Item], every: Column) -> bool:
     return all(flags == every for flags in given.values())
 
 
-def _paired(one: Item, two: Item) -> tuple[float, Item] | None:
+def _paired(one: Item, two: Item, loose: bool = False) -> tuple[float, Item] | None:
     """Return how well two items fit each other, and the one that they make."""
     if "repeat" in (one.kind, two.kind) and one.kind != two.kind:
         one, two = _repeated(one), _repeated(two)
+    one, two = (_looped(item, other) for item, other in ((one, two), (two, one)))
     if one.name != two.name:
         one, two = (_grouped(item, other.name) for item, other in ((one, two), (two, one)))
     if one.kind != two.kind or one.label != two.label or one.binds != two.binds:
+        return None
+    if loose and not one.label and one.kind not in ("branch", "joint", "turns") and not _alike(one, two):
         return None
     activations = one.kind == "call" and all(_is_activation(item) for item in (one, two))
     if (one.name != two.name and not activations) or one.source != two.source:
         return None
     if one.kind == "call" and one.values.keys() != two.values.keys() and one.name not in catalogue():
         return None
+    if one.kind == "turns":
+        rows = {"present": (*one.present, *two.present), "turns": (*one.turns, *two.turns)}
+        return 1.0, one.copy(kids=[*one.kids, *two.kids], **rows)
     kids: list[Item] = []
     score = 1 + 2.0 * bool(one.label)
     if one.kind == "box" and one.kids and two.kids:
@@ -164,10 +203,11 @@ def _paired(one: Item, two: Item) -> tuple[float, Item] | None:
                 return None
             score -= sum(map(_weight, kids)) / 2
         else:
-            found = _aligned(one.kids, two.kids)
-            if found is None or found[0] < LEAST_FIT.get(one.kind, -2.0 * bool(one.label)):
+            found = _aligned(one.kids, two.kids, loose)
+            least = LEAST_FIT.get(one.kind, -2.0 * bool(one.label))
+            if found is None or (found[0] < least and not loose):
                 return None
-            score, kids = score + found[0], found[1]
+            score, kids = score + (max(found[0], 0) if loose else found[0]), found[1]
     keys = dict.fromkeys((*one.values, *two.values))
     if one.name != two.name or OP in keys:
         keys[OP] = None
@@ -218,9 +258,30 @@ def _is_activation(item: Item) -> bool:
     return op is not None and issubclass(op, Activation) and op.fuses_into and plain
 
 
+def _looped(item: Item, loop: Item) -> Item:
+    """Return a step with the first number of a loop's turns as a loop that turns once, where that has such a one."""
+    if loop.kind != "loop" or item.kind == "loop" or len(loop.kids) > 1 or "count" not in loop.values:
+        return item
+    variable = next(value for value in loop.values["variable"] if value is not MISSING)
+    begin = next(value for value in loop.values["begin"] if value is not MISSING)
+    if numbered(item.label, 0, begin, variable) != loop.kids[0].label:
+        return item
+    values = {"begin": begin, "count": 1, "variable": variable}
+    return Item(
+        "loop",
+        loop.name,
+        values={
+            key: tuple([value if flag else MISSING for flag in item.present]) for key, value in values.items()
+        },
+        kids=[item.copy(label=loop.kids[0].label, source=None)],
+        source=item.source,
+        present=item.present,
+    )
+
+
 def _repeated(item: Item) -> Item:
     """Return a step as the one copy of a repetition."""
-    if item.kind != "call":
+    if item.kind not in ("call", "box"):
         return item
     values: dict[str, Column] = {"count": tuple([1 if flag else MISSING for flag in item.present])}
     step = item.copy(source=None)

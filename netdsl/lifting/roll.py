@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from netdsl.elaborate.values import MISSING
-from netdsl.lifting.items import Item, Named, Word, everything, op_word, skeleton
-from netdsl.lifting.words import call_words, written
+from netdsl.lifting.items import Column, Item, Named, Word, everything, op_word, skeleton
+from netdsl.lifting.words import call_words, numbered, written
 from netdsl.ops import catalogue
 from netdsl.ops.activation import Activation
 from netdsl.ops.norm import BatchNorm
@@ -17,6 +17,8 @@ PERIODS = range(1, 6)
 VARIABLES = ("i", "j", "k")
 LOOPED = ("call", "box", "joint", "same")
 """What a loop may hold."""
+DONE = ("repeat", "turns")
+"""What has been counted already."""
 LEAST_TURNS = 3
 """How often a loop with lists has to turn."""
 LEAST_LINES = 3
@@ -27,7 +29,7 @@ def rolled(items: Sequence[Item], loops: bool = True, lines: bool = True) -> lis
     """Return statements with counts and, if `loops` and these have `lines` of their own, loops; all within, too."""
     found: list[Item] = []
     for item in items:
-        kids = rolled(item.kids, loops, item.kind in ("box", "stage")) if item.kind != "repeat" else []
+        kids = rolled(item.kids, loops, item.kind in ("box", "stage")) if item.kind not in DONE else []
         found.append(item.copy(kids=kids) if kids else item)
     return counted(looped(fused(found)) if loops and lines else fused(found))
 
@@ -119,9 +121,15 @@ def same(one: Item, two: Item) -> Item | None:
     """Return what two items are if they are the same, but for numbers that do not matter."""
     if one.skeleton() != two.skeleton() or one.values.keys() != two.values.keys():
         return None
-    values = {}
-    for key, (a,) in one.values.items():
-        (b,) = two.values[key]
+    values: dict[str, Column] = {}
+    for key, column in one.values.items():
+        other = two.values[key]
+        if len(column) > 1 or len(other) > 1:  # of turns
+            if column != other:
+                return None
+            values[key] = column
+            continue
+        (a,), (b,) = column, other
         if a is MISSING or b is MISSING:
             values[key] = (b if a is MISSING else a,)
         elif a == b and type(a) is type(b):
@@ -267,12 +275,12 @@ def _varied(items: Sequence[Item], begin: int, period: int) -> tuple[int, Item] 
     if not bare and (number is None or sum(map(_lines, first)) < LEAST_LINES):
         return None
     start = int(number[0]) if number is not None else 0
-    names = [_numbered(item.label, 0, start, variable) for item in first]
+    names = [numbered(item.label, 0, start, variable) for item in first]
     turns: list[list[Item]] = []
     while (bare or _all_numbered(first, names)) and begin + (len(turns) + 1) * period <= len(items):
         at = begin + len(turns) * period
         turn = items[at : at + period]
-        labels = [_numbered(item.label, 0, start + len(turns), variable) for item in turn]
+        labels = [numbered(item.label, 0, start + len(turns), variable) for item in turn]
         if labels != names or (bare and any(item.label for item in turn)):
             break
         plain = [item.copy(label=name) for item, name in zip(turn, names, strict=True)]
@@ -355,16 +363,6 @@ def _lines(item: Item) -> int:
 def _all_numbered(items: Sequence[Item], names: Sequence[str]) -> bool:
     """Tell whether each that has a label has one with the number of a turn."""
     return all(name or not item.label for item, name in zip(items, names, strict=True))
-
-
-def _numbered(label: str, place: int, number: int, variable: str = "i") -> str:
-    """Return a label with `{i}` for one of its numbers, "" if that is another."""
-    parts = re.split(r"(\d+)", label)
-    if len(parts) <= 2 * place + 1 or parts[2 * place + 1] != str(number):
-        return ""
-    parts[2 * place + 1] = f"{{{variable}}}"
-    made = "".join(parts)
-    return made if made.startswith('"') or not made.startswith("{") else f'"{made}"'
 
 
 def filled(items: Sequence[Item], defaults: Any) -> None:

@@ -6,12 +6,13 @@ is what makes the sum of all lengths least: those of the expressions, of the par
 
 from __future__ import annotations
 
+import operator
 import re
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import cached_property, partial
-from itertools import combinations, pairwise, product
+from itertools import combinations, pairwise, permutations, product
 from typing import Any, NamedTuple
 
 from netdsl.elaborate.arguments import type_name
@@ -20,6 +21,7 @@ from netdsl.elaborate.values import MISSING
 from netdsl.ir.types import Dims
 from netdsl.lifting.items import Column, Item, OpWord, Word, everything, op_word
 from netdsl.lifting.overlay import OP
+from netdsl.lifting.rows import Rows, Unsolvable
 from netdsl.lifting.words import negated, written
 from netdsl.ops import catalogue
 from netdsl.symbolic import make_divisible
@@ -57,11 +59,14 @@ ROUNDINGS: list[tuple[str, Callable[[float], int]]] = [
     *[(f"make_divisible({{}}, {by})", partial(make_divisible, divisor=by)) for by in DIVISORS],
 ]
 """How widths are made of numbers that are no whole ones."""
+COMPARED: dict[str, Callable[[int, int], bool]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    ">": operator.gt,
+}
+"""How places in a list are told apart."""
 Typed = tuple[str, Column]
-
-
-class Unsolvable(Exception):
-    """A column has numbers that no parameter takes."""
 
 
 class Parameter:
@@ -120,29 +125,41 @@ class Class:
         order: Sequence[int],
         makes: Column = (),
         sizes: Mapping[str, Column] = {},
+        rows: Rows | None = None,
+        lists: Sequence[Sequence[int]] = (),
     ) -> None:
-        """`features` are what is known of what comes in, `args` what each constructor was given.
+        """`features` are what is known of what comes in, `args` what each constructor was given, by instance.
 
         `order` is that in which the net calls the instances, `makes` the channels of what each makes, and `sizes`
-        are those of maps which may be as large as each other, or not.
+        are those of maps which may be as large as each other, or not. `rows` are those of all columns of `items`
+        where there are loops over `lists` of maps, of which these are the channels.
         """
-        self.makes = makes
-        self.sizes = sizes
+        self.rows = rows = Rows(tuple(range(len(args))), {}) if rows is None else rows
+        self.lists = lists
+        self.makes = rows.column(makes)
+        self.sizes = {name: rows.column(column) for name, column in sizes.items()}
         self.usual: dict[str, int] = {}
         """The conditions that a shortcut usually has: 0 for that of the stride, 1 for that of the channels."""
-        self.order = order
+        self.order = [rows.first[at] for at in order]
         self.items = items
-        self.count = len(args)
+        self.count = len(rows.instances)
         self.features = {
-            name: column for name, column in features.items() if all(type(value) is int for value in column)
+            name: rows.column(column)
+            for name, column in features.items()
+            if all(type(value) is int for value in column)
         }
-        self.args = args
+        for name, turns in rows.turns.items():
+            pairs = zip(rows.instances, turns, strict=True)
+            self.features[f"x[{name}].c"] = tuple([lists[one][at] for one, at in pairs])
+        self.args = rows.column(tuple(args))
         self.ops = {one.name for one in everything(items) if one.kind == "call"}
         for one in everything(items):
             self.ops |= {
                 value.op for column in one.values.values() for value in column if isinstance(value, OpWord)
             }
         self.candidates: list[Parameter] = []
+        self.indices: set[int] = set()
+        """The candidates that are places in a list."""
         self.chosen: list[Parameter] = []
         self.rules: dict[Typed, Rule] = {}
         self.ratios: set[Fraction] = {Fraction(1)}
@@ -228,7 +245,8 @@ class Class:
         for (kind, column), rule in self.rules.items() if self.conditions else ():
             other = kind, _each(column, lambda v: not v)
             if kind == "when" and other in self.rules and rule.cost <= self.rules[other].cost:
-                self.rules[other] = rule._replace(text=negated(rule.text))
+                if not _around(rule.text, self.rules[other].text):
+                    self.rules[other] = rule._replace(text=negated(rule.text))
         labels: dict[str, list[Column]] = {}
         for item, column in self._conditions(self.items, every):
             if item.label and item.kind in ("call", "box"):
@@ -281,9 +299,13 @@ class Class:
                 known.setdefault(column, name)
         for column, name in known.items():
             self.candidates.append(Parameter(name, column, self.order, True, True))
+        for own, role in self.rows.indices([column for _, column in self.conditions]):
+            self.candidates.append(Parameter(role, own, self.order, False, bool(known)))
+            self.indices.add(len(self.candidates) - 1)
         for (_, column), role in (*self.targets.items(), *self.conditions.items()):
-            if column not in known and not _constant(column):
-                self.candidates.append(Parameter(role, column, self.order, False, bool(known)))
+            whole = self.rows.whole(column)
+            if whole is not None and whole not in known and not _constant(whole):
+                self.candidates.append(Parameter(role, whole, self.order, False, bool(known)))
         drops = [column for (_, column), role in self.targets.items() if role == ROLES["p"]]
         for one in self.candidates:
             role = self.targets.get((one.kind, one.column), "")
@@ -295,7 +317,7 @@ class Class:
             if kind == "int" and ROLES.get(role, role) == "c":
                 for feature in self.features.values():
                     ratio = _ratio(column, feature)
-                    if ratio is not None and ratio not in seen:
+                    if ratio is not None and ratio not in seen and self.rows.whole(ratio) == ratio:
                         seen.add(ratio)
                         self.candidates.append(Parameter("expand", ratio, self.order, False, bool(known)))
 
@@ -305,7 +327,11 @@ class Class:
         """Yield what an expression may name: its text, numbers, the parameters in it, and a length."""
         for at, one in enumerate(self.candidates):
             yield f"{{{at}}}", one.column, frozenset((at,)), 1.0
-        for name, column in self.features.items():
+        for at in self.indices:
+            pairs = zip(self.rows.instances, self.candidates[at].column, strict=True)
+            channels = tuple([self.lists[one][place] for one, place in pairs])
+            yield f"x[{{{at}}}].c", channels, frozenset((at,)), 1.2
+        for name, column in (*self.features.items(), *self.rows.turns.items()):
             if not _constant(column):
                 yield name, column, frozenset(), 1.0
 
@@ -325,6 +351,8 @@ class Class:
                 used or not role.startswith(("stride", "n", "dilation"))
             ):
                 yield Rule(text, used, cost)
+        if kind == "int":
+            yield from self._of_turns(target, cares)
         if kind != "int" or role.startswith(("stride", "dilation", "first")) or role == "n":
             return
         numbers = [
@@ -363,6 +391,30 @@ class Class:
                 if [function(value) for value in own] == wanted and not few:
                     cost = 4.4 if own == wanted else 4.6 if function in (int, round) else 4.5
                     yield Rule(text.replace("{}", f"{a} * {b}"), used | more, cost)
+
+    def _places(self) -> Iterator[tuple[str, Column, frozenset[int]]]:
+        """Yield the numbers that are places in a list: those of turns, and some parameters."""
+        for name, column in self.rows.turns.items():
+            yield name, column, frozenset()
+        for at in self.indices:
+            yield f"{{{at}}}", self.candidates[at].column, frozenset((at,))
+
+    def _of_turns(self, target: Column, cares: Sequence[int]) -> Iterator[Rule]:
+        """Yield expressions of the numbers of turns: how far they are from others, and powers of two."""
+        wanted = [target[at] for at in cares]
+        for text, column, used in self._places():
+            factors = {Fraction(value, 2 ** column[at]) for value, at in zip(wanted, cares, strict=True)}
+            (factor,) = factors if len(factors) == 1 else (Fraction(1, 2),)
+            if not _constant([column[at] for at in cares]) and factor.denominator == 1:
+                yield Rule(f"{factor}*2**{text}" if factor != 1 else f"2**{text}", used, 3.0)
+        for (a, one, used), (b, two, more) in permutations(self._places(), 2):
+            apart = [one[at] - two[at] for at in cares]
+            if apart == wanted:
+                yield Rule(f"{a} - {b}", used | more, 2.6)
+            elif [number - 1 for number in apart] == wanted:
+                yield Rule(f"{a} - {b} - 1", used | more, 3.0)
+            elif min(apart) >= 0 and [2**number for number in apart] == wanted:
+                yield Rule(f"2**({a} - {b})", used | more, 3.2)
 
     # ---------------------------------------------------------------- conditions
 
@@ -422,6 +474,10 @@ class Class:
             equal = tuple([MISSING if MISSING in pair else pair[0] == pair[1] for pair in pairs])
             yield f"{{{at}}} == {{{also}}}", equal, frozenset((at, also)), 3.0
             yield f"{{{at}}} != {{{also}}}", _each(equal, lambda v: not v), frozenset((at, also)), 3.0
+        for (one_, a, some), (two_, b, others) in combinations(self._places(), 2):
+            for sign, holds in COMPARED.items():
+                column = tuple([holds(x, y) for x, y in zip(a, b, strict=True)])
+                yield f"{one_} {sign} {two_}", column, some | others, 2.5
         for (one_, a), (two_, b) in combinations(self.sizes.items(), 2):
             alike = tuple([x == y for x, y in zip(a, b, strict=True)])
             yield f"{one_} == {two_}", alike, frozenset(), 3.0
@@ -535,7 +591,7 @@ class Class:
         """Return what the call of an instance gives the parameters, MISSING for what does not matter."""
         found: dict[str, Column] = {}
         for one in self.chosen:
-            value = one.column[at]
+            value = one.column[self.rows.first[at]]
             if one.kind == "op" and type(value) is str:
                 value = op_word(value)
             found[one.name] = (value,)
@@ -685,3 +741,8 @@ def _name_of(item: Item) -> str:
     name = label or next((one.name for one in item.all() if one.name), item.kind)
     name = re.sub("(?<=[a-z0-9])(?=[A-Z])", "_", re.sub("[^A-Za-z0-9_]", "_", name)).strip("_").lower()
     return name if label and name[:1].isalpha() and name not in catalogue() else f"with_{name}"
+
+
+def _around(one: str, two: str) -> bool:
+    """Tell whether conditions are that something is before a place, and behind it."""
+    return one != two and one.replace(" < ", " > ") == two.replace(" < ", " > ")

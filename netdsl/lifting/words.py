@@ -20,6 +20,8 @@ FREE = frozenset(
     ).split()
 )
 """Words of the language that may be labels as they are."""
+OPPOSITES = {" == ": " != ", " != ": " == ", " > ": " <= ", " < ": " >= ", " <= ": " > ", " >= ": " < "}
+"""Of comparisons."""
 LONG = 10
 """The characters of a number that nobody would write as it is."""
 LARGEST = 1000
@@ -117,7 +119,7 @@ def negated(condition: str) -> str:
     for word, other in ((" or ", " and "), (" and ", " or ")):
         if word in condition and other not in condition:
             return other.join(map(negated, condition.split(word)))
-    for sign, opposite in ((" == ", " != "), (" != ", " == "), (" > ", " <= ")):
+    for sign, opposite in OPPOSITES.items():
         if sign in condition and not re.search(" (and|or) ", condition):
             return condition.replace(sign, opposite)
     plain = condition.removeprefix("not ")
@@ -141,3 +143,13 @@ def label(key: str) -> str:
             part if number or (part.isidentifier() and part not in keywords() - FREE) else f'"{part}"'
         )
     return ".".join(plain)
+
+
+def numbered(label: str, place: int, number: int, variable: str = "i") -> str:
+    """Return a label with `{i}` for one of its numbers, "" if that is another."""
+    parts = re.split(r"(\d+)", label)
+    if len(parts) <= 2 * place + 1 or parts[2 * place + 1] != str(number):
+        return ""
+    parts[2 * place + 1] = f"{{{variable}}}"
+    made = "".join(parts)
+    return made if made.startswith('"') or not made.startswith("{") else f'"{made}"'
