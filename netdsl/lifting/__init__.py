@@ -3,7 +3,8 @@
 Scopes become statements (`body.py`), whose values get names where they need them (`naming.py`, `shared.py`). What is
 the same again and again becomes a count or a loop (`roll.py`; over lists of maps `streams.py`, `rows.py`), bodies of
 one class (`classes.py`) are laid over each other (`overlay.py`), and their numbers become parameters and what follows
-from these (`solve.py`). `layout.py` writes lines, `file.py` the whole. What is written is read again and compared: `lifted` returns nothing that is not the graph.
+from these (`solve.py`). `layout.py` writes lines, `file.py` the whole. What is written is read again and compared:
+`lifted` returns nothing that is not the graph.
 """
 
 from __future__ import annotations
