@@ -321,6 +321,15 @@ def test_check_looks_at_a_space_and_at_its_variants(
     (found,) = json.loads(capsys.readouterr().out)["spaces"]
     within = {"least": 2, "most": 2, "exact": True}
     assert found == {"name": "space", "spec": "s.net", "decisions": 2, "nets": 4, "within": within}
+    # a mistake in what only some answers run, and a kernel that is too large, which is none
+    file.write_text(BESIDE.replace("choose(3x3, 5x5), width", "choose(3x3, 9x9), width, pad=0"))
+    assert cli.main(["check", f"{file}:space"]) == 0
+    assert "4 nets" not in capsys.readouterr().out
+    file.write_text(
+        BESIDE.replace("    b: conv 1x1, 4\n", "    if width == 8:\n        b: conv 1x1, widht\n")
+    )
+    assert cli.main(["check", f"{file}:space"]) == 1
+    assert "unknown name `widht`" in capsys.readouterr().err
     file.write_text(BESIDE.replace("300", "30"))
     assert cli.main(["check", f"{file}:space"]) == 1
     assert "error[E401]: no net of Space keeps its budgets: params <= 30" in capsys.readouterr().err

@@ -97,15 +97,17 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _explored(recipe: Recipe, wrong: list[Diagnostic]) -> Explored | None:
-    """Return a search space that has a net within its budgets; add what is wrong with it."""
-    from netdsl.space.overview import Explored
+    """Return a space that has a net within its budgets, and no mistake in its text; add what is wrong with it."""
+    from netdsl.space.overview import Explored, mistakes
     from netdsl.space.space import Space
 
     try:
         space = Explored(Space(recipe))
-        if space.overview.within.most:
+        if not space.overview.within.most:
+            raise space.nothing()
+        if not (found := mistakes(space.space)):
             return space
-        raise space.nothing()
+        add_once(wrong, found)
     except NetError as error:
         add_once(wrong, error.diagnostics)
     return None

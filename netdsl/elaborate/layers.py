@@ -75,7 +75,7 @@ MAX_RECURSION = 16
 
 
 _WORD = re.compile(r"(?<![\w.])[A-Za-z_]\w*")
-_OF_VALUES = frozenset("E203 E206 E207 E208 E209 E212 E213 E301 E304".split())
+OF_VALUES = frozenset("E203 E206 E207 E208 E209 E212 E213 E301 E304".split())
 """Errors that another value of an argument may not have."""
 _OF_IMAGE = re.compile(r"\bx\.")
 """A size of `x`, which in a net is that of its input, and not of what flows."""
@@ -1058,7 +1058,7 @@ def given_at(diagnostic: Diagnostic, place: Place) -> Iterator[Label]:
             yield Label(calls[0].span, ", ".join(f"{one.name} is {one.value}" for one in values))
         return
     outermost = calls[-1]
-    for frame in calls if diagnostic.code in _OF_VALUES else ():
+    for frame in calls if diagnostic.code in OF_VALUES else ():
         words = set(_WORD.findall(span.text))
         words |= read_by(words, span, place) if found is None else set()
         named = [one for one in frame.arguments if one.name in words]

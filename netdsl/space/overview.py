@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from html import escape
 from itertools import islice
@@ -11,6 +11,7 @@ from typing import Any
 from netdsl.cost.budget import check
 from netdsl.cost.model import Cost
 from netdsl.diagnostics import Diagnostic, NetError, did_you_mean
+from netdsl.elaborate.layers import OF_VALUES
 from netdsl.elaborate.result import Budget
 from netdsl.net import Net
 from netdsl.quantities import Options as Asked
@@ -304,8 +305,19 @@ def overview(explored: Explored) -> Overview:
     )
 
 
-def wrong(space: Space, most: int) -> list[Diagnostic]:
-    """Return some errors that sets of answers run into, each as one net that has it says it."""
+def mistakes(space: Space) -> list[Diagnostic]:
+    """Return some errors that are of the text, and not of what shapes and numbers some answers make."""
+    return wrong(space, MAX_WRONG, lambda code: code not in OF_VALUES and not code.startswith("E3"))
+
+
+def wrong(space: Space, most: int, count: Callable[[str], bool] = bool) -> list[Diagnostic]:
+    """Return some errors that sets of answers run into, each as one net that has it says it.
+
+    Args:
+        space: A space that is explored.
+        most: How many to return.
+        count: Tells of a code whether errors of it count.
+    """
     known: dict[Any, Diagnostic] = {}
     for at, vertex in enumerate(space.vertices):
         for way in vertex.ways.values():
@@ -313,7 +325,7 @@ def wrong(space: Space, most: int) -> list[Diagnostic]:
                 continue
             first = way.errors[0]
             key = first.code, first.message, first.span
-            if key not in known and len(known) < most:
+            if key not in known and len(known) < most and count(first.code):
                 known[key] = said(space, {**space.before(at), **dict(way.answers)}, first)
     return list(known.values())
 
