@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-import fcntl
 import hashlib
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -19,6 +17,7 @@ from typing import Any
 
 import pytest
 from editor_corpus import CORPUS, HERE, kinds
+from node import NEEDED, installed, needs_node
 from tree_sitter import Language, Parser, Query, QueryCursor
 
 from netdsl.diagnostics import Diagnostic, NetError
@@ -28,10 +27,6 @@ from netdsl.syntax.parse import parse
 from netdsl.syntax.tokens import MAX_ERRORS, keywords
 
 FOLDER = HERE / "editors"
-NODE = shutil.which("node")
-# where a change is checked before it is merged, it is a fault to go without
-NEEDED = "CI" in os.environ and "NETDSL_WITHOUT_NODE" not in os.environ
-needs_node = pytest.mark.skipif(NODE is None and not NEEDED, reason="no Node.js: apt-get install nodejs npm")
 CC = shutil.which("cc")
 needs_compiler = pytest.mark.skipif(
     CC is None and not NEEDED, reason="no C compiler: apt-get install gcc libc6-dev"
@@ -42,24 +37,11 @@ TEXTS = [*chain(*CORPUS.values())]
 
 
 @cache
-def installed() -> Path:
-    """Return the folder of the packages, as the lock file has them."""
-    lock = FOLDER / "package-lock.json"
-    stamp = FOLDER / "node_modules" / ".installed"
-    with open(lock, "rb") as wanted:
-        fcntl.flock(wanted, fcntl.LOCK_EX)  # one process of those that test
-        if not stamp.exists() or stamp.read_bytes() != lock.read_bytes():
-            subprocess.run(["npm", "ci", "--ignore-scripts"], cwd=FOLDER, check=True, capture_output=True)
-            stamp.write_bytes(lock.read_bytes())
-    return FOLDER
-
-
-@cache
 def run(script: str) -> Any:
     """Return what a script of node makes of all texts."""
     done = subprocess.run(
         ["node", script],
-        cwd=installed(),
+        cwd=installed(FOLDER),
         input=json.dumps(TEXTS),
         capture_output=True,
         text=True,
