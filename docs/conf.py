@@ -16,6 +16,8 @@ extensions = ["myst_parser", "netdsl_site"]
 myst_heading_anchors = 4
 myst_enable_extensions = ["attrs_block"]  # so that a block of code can say that it is not searched
 
+pygments_style = "a11y-light"
+pygments_dark_style = "a11y-dark"
 smartquotes = False  # formulas have primes
 
 html_theme = "furo"

@@ -121,10 +121,16 @@ def test_the_site(tmp_path: Path) -> None:
     # and is found by its name
     index = (site / "searchindex.js").read_text(encoding="utf-8")
     found = json.loads(re.fullmatch(r"Search\.setIndex\((.*)\)", index, flags=re.DOTALL)[1])  # type: ignore[index]
+    named = {
+        name: {found["docnames"][page] for page, _, main in places if main}
+        for name, places in found["indexentries"].items()
+    }
+    families_of_ops = {op.name: f"ops/{op.__module__.rpartition('.')[2]}" for op in ops().values()}
+    for names, page in ((rules(), "rules"), (CODES, "errors"), (WORDS, "words")):
+        assert [name for name in names if page not in named.get(name.lower(), ())] == []
+    assert [name for name, page in families_of_ops.items() if page not in named.get(name, ())] == []
     titles = {title.lower() for title in found["alltitles"]}
-    assert titles >= {*ops()} | families | {*WORDS}
-    assert titles >= {f"{code} {rule.name()}".lower() for code, rule in rules().items()}
-    assert titles >= {f"{name}: {code.title}".replace("`", "").lower() for name, code in CODES.items()}
+    assert titles >= families | {f"{code} {rule.name()}".lower() for code, rule in rules().items()}
     saying = [found["docnames"][at] for at in found["terms"]["nnx"]]  # a word of every module for Flax
     assert not [name for name in saying if name.startswith("zoo/")]
 
@@ -151,13 +157,19 @@ def test_a_link_that_is_dead_is_found(tmp_path: Path) -> None:
     assert found == ["index.html: a/b.html#where", "a/b.html: index.html", "a/b.html: x.png"]
 
 
-def test_without_a_playground_nothing_leads_to_it(tmp_path: Path) -> None:
-    pages = tmp_path / "pages"
+def test_the_playground_is_linked_as_soon_as_it_is_there(tmp_path: Path) -> None:
+    pages, site, playground = tmp_path / "pages", tmp_path / "site", tmp_path / "dist"
     pages.mkdir()
     (pages / "index.md").write_text("# A page\n\n```net\nnet N:\n    input 3, 8x8\n    relu\n```\n")
-    said = sphinx(pages, tmp_path / "site", "-D", f"netdsl_playground={tmp_path / 'dist'}")
-    assert said.startswith("there is no playground")
-    assert "playground" not in "".join(Page((tmp_path / "site" / "index.html").read_text()).targets)
+    assert sphinx(pages, site, "-D", f"netdsl_playground={playground}").startswith("there is no playground")
+    assert "playground" not in "".join(Page((site / "index.html").read_text()).targets)
+    playground.mkdir()
+    (playground / "index.html").write_text("<!doctype html>")
+    assert sphinx(pages, site, "-D", f"netdsl_playground={playground}") == ""
+    found = {"index.html": Page((site / "index.html").read_text())}
+    assert opened(site, found, "index.html") == ["net N:\n    input 3, 8x8\n    relu\n"]
+    assert "playground/index.html" in found["index.html"].targets
+    assert (site / "playground" / "index.html").read_text() == "<!doctype html>"
 
 
 def test_where_the_repository_is_on_a_host_files_lead_there() -> None:
@@ -207,6 +219,12 @@ def extension(monkeypatch: pytest.MonkeyPatch) -> object:
 )
 def test_what_the_playground_can_open(extension: object, text: str, whole: bool) -> None:
     assert extension.is_whole(text) == whole  # type: ignore[attr-defined]
+
+
+def test_the_kinds_are_the_compilers(extension: object) -> None:
+    from netdsl.ide.highlight import KINDS
+
+    assert {*extension.KINDS} == {*KINDS}  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "specs").glob("*.net")), ids=lambda path: path.stem)

@@ -12,20 +12,48 @@ from typing import Any
 
 from docutils import nodes
 from pygments.lexer import Lexer
-from pygments.token import Comment, Generic, Keyword, Name, Number, Operator, String, Whitespace
+from pygments.token import Comment, Generic, Keyword, Name, Number, Operator, Punctuation, String, Whitespace
+from sphinx import addnodes
 from sphinx.application import Sphinx
+from sphinx.config import Config
 from sphinx.transforms import SphinxTransform
 from sphinx.util.osutil import relative_uri
 
 from netdsl import data
+from netdsl.ide.highlight import classified
 from netdsl.picture.svg import LOOKS
-from netdsl.syntax.tokens import Token, keywords, lex
+from netdsl.syntax.tokens import lex
 
 # ---------------------------------------------------------------- specs in colour
 
 
+KINDS = {
+    "comment": Comment,
+    "string": String,
+    "number": Number,
+    "size": Number,
+    "constant": Keyword.Constant,
+    "keyword": Keyword,
+    "operator": Operator,
+    "punctuation": Punctuation,
+    "op": Name,
+    "function": Name,
+    "block": Name,
+    "variant": Name,
+    "table": Name,
+    "label": Name.Function,  # what stands out, as it is the name of what is there
+    "parameter": Name,
+    "type": Name,
+    "argument": Name,
+    "property": Name,
+    "annotation": Keyword,
+    "name": Name,
+}
+"""What Pygments calls the compiler's kinds."""
+
+
 class NetLexer(Lexer):
-    """Specs, by the compiler's own tokens."""
+    """Specs, by the compiler's own kinds of words and signs."""
 
     name = "netdsl"
     aliases = ("net",)
@@ -34,45 +62,38 @@ class NetLexer(Lexer):
     def get_tokens_unprocessed(self, text: str) -> Iterator[tuple[int, Any, str]]:
         """Yield all characters of a text, each with what it is."""
         at = 0
-        for token in lex(text, []):
-            yield from self._between(text, at, token.start)
-            if token.type == "_NL":  # comments that stand alone are a part of it
-                yield from self._between(text, token.start, token.end)
-            else:
-                yield token.start, _kind(token), token.text
-            at = token.end
-        yield from self._between(text, at, len(text))
-
-    def _between(self, text: str, start: int, end: int) -> Iterator[tuple[int, Any, str]]:
-        """Yield what is no token: white space, comments, and what means nothing, as in examples of mistakes."""
-        for found in re.finditer(r"#[^\n]*|\s+|[^\s#]+", text[start:end]):
-            kind = Comment if found[0][0] == "#" else Whitespace if found[0].isspace() else Generic.Error
-            yield start + found.start(), kind, found[0]
+        for start, end, kind in classified(text):
+            yield from _between(text, at, start)
+            yield start, KINDS[kind], text[start:end]
+            at = end
+        yield from _between(text, at, len(text))
 
 
-_KINDS = {"NUMBER": Number, "DIMS": Number, "STRING": String, "NAME": Name, "TEMPLATE": Name}
-
-
-def _kind(token: Token) -> Any:
-    return Keyword if token.text in keywords() else _KINDS.get(token.type, Operator)
+def _between(text: str, start: int, end: int) -> Iterator[tuple[int, Any, str]]:
+    """Yield white space, and what means nothing, as in an example of a mistake."""
+    for found in re.finditer(r"\s+|\S+", text[start:end]):
+        yield start + found.start(), Whitespace if found[0].isspace() else Generic.Error, found[0]
 
 
 # ---------------------------------------------------------------- places in pages
 
 
-class NamedPlaces(SphinxTransform):
-    """What `<a id="L201"></a>` names is a place that links may lead to."""
+class NamedSections(SphinxTransform):
+    """`<a id="L201"></a>` above a heading is the section's id, and a search for it finds the section first."""
 
-    default_priority = 500
+    default_priority = 200
 
     def apply(self, **kwargs: Any) -> None:
-        """Put a target in the place of each that no heading is called as."""
+        """Hand each id on to its section."""
         for raw in [*self.document.findall(nodes.raw)]:
-            found = re.fullmatch(r'<a id="([^"]+)">', raw.astext())
-            if found and found[1] not in self.document.ids:
-                target = nodes.target("", "", ids=[found[1]], names=[found[1]])
-                self.document.note_explicit_target(target, target)
-                raw.replace_self(target)
+            if found := re.fullmatch(r'<a id="([^"]+)">', raw.astext()):
+                name, above = found[1], raw.parent
+                section = above.next_node(nodes.section, descend=False, siblings=True, ascend=True)
+                section["ids"] = [name, *(one for one in section["ids"] if one != name)]
+                self.document.ids[name] = section
+                self.document.myst_slugs[name] = (section.line, name, section[0].astext())
+                section.insert(1, addnodes.index(entries=[("single", name, name, "main", None)]))
+                above.parent.remove(above)
 
 
 # ---------------------------------------------------------------- the playground
@@ -94,14 +115,15 @@ def fragment(text: str) -> str:
     return f"#spec={base64.urlsafe_b64encode(packed).decode().rstrip('=')}"
 
 
-def has_playground(app: Sphinx) -> bool:
-    """Tell whether the playground has been built."""
-    return (Path(app.config.netdsl_playground) / "index.html").is_file()
+def find_playground(app: Sphinx, config: Config) -> None:
+    """Forget a playground that has not been built; when it has, pages are written anew, since a setting changed."""
+    if not (Path(config.netdsl_playground) / "index.html").is_file():
+        config.netdsl_playground = ""
 
 
 def link_specs(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     """Put a link below each spec that the playground can open."""
-    if not has_playground(app):
+    if not app.config.netdsl_playground:
         return
     playground = relative_uri(app.builder.get_target_uri(docname), "playground/index.html")
     for code in [*doctree.findall(nodes.literal_block)]:
@@ -116,7 +138,7 @@ def link_specs(app: Sphinx, doctree: nodes.document, docname: str) -> None:
 
 def add_context(app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: Any) -> None:
     """Tell the templates whether there is a playground."""
-    context["playground"] = has_playground(app)
+    context["playground"] = bool(app.config.netdsl_playground)
 
 
 def finish(app: Sphinx, error: Exception | None) -> None:
@@ -126,7 +148,7 @@ def finish(app: Sphinx, error: Exception | None) -> None:
     (Path(app.outdir) / "_static" / "pictures.css").write_text(picture_styles(), encoding="utf-8")
     where = Path(app.outdir) / "playground"
     shutil.rmtree(where, ignore_errors=True)
-    if has_playground(app):
+    if app.config.netdsl_playground:
         shutil.copytree(app.config.netdsl_playground, where)
     else:
         print("there is no playground, so no spec leads to it: make playground, then make site")
@@ -137,22 +159,26 @@ def finish(app: Sphinx, error: Exception | None) -> None:
 
 def picture_styles() -> str:
     """Return the style sheet of pictures within pages, in the scheme that the reader has chosen for the page."""
+    looks = {
+        kind: look for kind, look in LOOKS.items() if kind != "page"
+    }  # they stand on the page's own ground
 
     def rules(scope: str, scheme: str) -> str:
-        return "".join(f"{scope}.netdsl .{kind}{{{getattr(look, scheme)}}}\n" for kind, look in LOOKS.items())
+        return "".join(f"{scope}.netdsl .{kind}{{{getattr(look, scheme)}}}\n" for kind, look in looks.items())
 
+    always = ".netdsl{font-family:var(--font-stack)}\n.netdsl .page{fill:none}\n"
     dark = rules('body[data-theme="dark"] ', "dark")
     auto = rules('body:not([data-theme="light"]) ', "dark")
-    font = ".netdsl{font-family:var(--font-stack)}\n"
-    return f"{font}{rules('', 'light')}{dark}@media (prefers-color-scheme: dark){{\n{auto}}}\n"
+    return f"{always}{rules('', 'light')}{dark}@media (prefers-color-scheme: dark){{\n{auto}}}\n"
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register it."""
     app.add_config_value("netdsl_playground", "", "html", [str])
     app.add_lexer("net", NetLexer)
-    app.add_transform(NamedPlaces)
+    app.add_transform(NamedSections)
     app.add_css_file("pictures.css")
+    app.connect("config-inited", find_playground)
     app.connect("doctree-resolved", link_specs)
     app.connect("html-page-context", add_context)
     app.connect("build-finished", finish)
