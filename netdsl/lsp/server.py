@@ -835,11 +835,15 @@ async def _lenses(ls: Server, params: types.CodeLensParams) -> list[types.CodeLe
 
     def look() -> list[types.CodeLens]:
         made = []
-        for node in ls.texts.index(document).file.items:
+        index = ls.texts.index(document)
+        for node in index.file.items:
             inner = node.statement if isinstance(node, tree.Annotated) else node
-            if not isinstance(inner, (tree.Net, tree.Variant)):
+            if isinstance(inner, tree.Variant):
+                name = inner.name.text
+            elif isinstance(inner, tree.Net) and inner.name.text.lower() not in index.variants:
+                name = inner.name.text.lower()
+            else:
                 continue
-            name = inner.name.text if isinstance(inner, tree.Variant) else inner.name.text.lower()
             if name not in analysis.nets:
                 continue
             parts = ["shown" if name == analysis.net else "show"]
