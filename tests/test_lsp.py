@@ -53,7 +53,8 @@ async def client(lsp_client: LanguageClient) -> AsyncIterator[None]:
     capabilities.general.position_encodings = [types.PositionEncodingKind.Utf16]
     capabilities.workspace.inlay_hint = types.InlayHintWorkspaceClientCapabilities(refresh_support=True)
     capabilities.workspace.code_lens = types.CodeLensWorkspaceClientCapabilities(refresh_support=True)
-    await lsp_client.initialize_session(types.InitializeParams(capabilities=capabilities))
+    answer = await lsp_client.initialize_session(types.InitializeParams(capabilities=capabilities))
+    lsp_client.offered = answer.capabilities  # type: ignore[attr-defined]
     yield
     await lsp_client.shutdown_session()
 
@@ -436,6 +437,26 @@ async def test_outline_folding_and_symbols(client: LanguageClient) -> None:
     assert sorted((one.start_line, one.end_line) for one in folds) == [(0, 2), (4, 9), (11, 12)]
     symbols = await client.workspace_symbol_async(types.WorkspaceSymbolParams("smll"))
     assert any(one.name == "Small" and one.location.uri == editor.uri for one in symbols or ())  # type: ignore[union-attr]
+
+
+async def test_words_have_kinds(client: LanguageClient) -> None:
+    editor = Editor(client, NET.replace("gap", "gap  # 😀\n    relu"))
+    found = await client.text_document_semantic_tokens_full_async(
+        types.SemanticTokensParams(text_document=editor.document)
+    )
+    assert found is not None
+    provider = client.offered.semantic_tokens_provider  # type: ignore[attr-defined]
+    assert isinstance(provider, types.SemanticTokensOptions)
+    lines = [line.encode("utf-16-le") for line in editor.text.splitlines()]
+    said, line, column = [], 0, 0
+    for down, along, length, kind, _ in zip(*[iter(found.data)] * 5, strict=True):
+        line, column = line + down, along if down else column + along
+        word = lines[line][2 * column : 2 * (column + length)].decode("utf-16-le")
+        said.append((word, provider.legend.token_types[kind]))
+    assert said[:4] == [("block", "keyword"), ("Unit", "class"), ("c", "parameter"), ("stride", "parameter")]
+    assert ("# 😀", "comment") in said
+    assert said[-1] == ("1000", "number")
+    assert ("relu", "function") in said
 
 
 # ---------------------------------------------------------------- edits

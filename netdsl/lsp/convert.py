@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from lsprotocol import types
 
 from netdsl.diagnostics import Diagnostic
 from netdsl.ide.complete import Item
 from netdsl.ide.findings import Found
+from netdsl.ide.highlight import Classified
 from netdsl.ide.outline import Item as Entry
 from netdsl.lsp.document import Document, Text
 from netdsl.lsp.workspace import Workspace
@@ -56,6 +57,31 @@ SYMBOLS = {
     "container": types.SymbolKind.Module,
     "stage": types.SymbolKind.Namespace,
 }
+TOKENS = {
+    "comment": types.SemanticTokenTypes.Comment,
+    "string": types.SemanticTokenTypes.String,
+    "number": types.SemanticTokenTypes.Number,
+    "size": types.SemanticTokenTypes.Number,
+    "constant": types.SemanticTokenTypes.EnumMember,
+    "keyword": types.SemanticTokenTypes.Keyword,
+    "operator": types.SemanticTokenTypes.Operator,
+    "op": types.SemanticTokenTypes.Function,
+    "function": types.SemanticTokenTypes.Function,
+    "block": types.SemanticTokenTypes.Class,
+    "variant": types.SemanticTokenTypes.Class,
+    "table": types.SemanticTokenTypes.Struct,
+    "label": types.SemanticTokenTypes.Property,
+    "parameter": types.SemanticTokenTypes.Parameter,
+    "type": types.SemanticTokenTypes.Type,
+    "argument": types.SemanticTokenTypes.Parameter,
+    "property": types.SemanticTokenTypes.Property,
+    "annotation": types.SemanticTokenTypes.Decorator,
+    "name": types.SemanticTokenTypes.Variable,
+}
+"""What editors know of the kinds of words; punctuation is left to their grammars."""
+LEGEND = types.SemanticTokensLegend(
+    token_types=list(dict.fromkeys(kind.value for kind in TOKENS.values())), token_modifiers=[]
+)
 MOST_RELATED = 16
 
 
@@ -162,3 +188,19 @@ def symbols(entries: Sequence[Entry], text: Text) -> list[types.DocumentSymbol]:
         )
         for entry in entries
     ]
+
+
+def tokens(found: Iterable[Classified], text: Text) -> list[int]:
+    """Return the kinds of words as the protocol has them: each by how far it lies behind the one before."""
+    line = column = 0
+    sent: list[int] = []
+    for one in found:
+        kind = TOKENS.get(one.kind)
+        start, end = text.position(one.start), text.position(one.end)
+        if kind is None or start.line != end.line or start.character == end.character:
+            continue
+        down = start.line - line
+        along = start.character - (0 if down else column)
+        sent += [down, along, end.character - start.character, LEGEND.token_types.index(kind.value), 0]
+        line, column = start.line, start.character
+    return sent

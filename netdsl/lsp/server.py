@@ -28,6 +28,7 @@ from netdsl.ide.analysis import Analysis, Look, Stopped, analyse
 from netdsl.ide.complete import call_at, called, complete, cursor, scope_of
 from netdsl.ide.describe import about, signature
 from netdsl.ide.findings import Change, Found
+from netdsl.ide.highlight import classified
 from netdsl.ide.hints import KINDS, hints, totals
 from netdsl.ide.hover import hover
 from netdsl.ide.index import Index, builtin, definitions
@@ -422,6 +423,7 @@ def _register(server: Server) -> None:
         (types.TEXT_DOCUMENT_RENAME, _rename, types.RenameOptions(prepare_provider=True)),
         (types.TEXT_DOCUMENT_CODE_LENS, _lenses, types.CodeLensOptions(resolve_provider=False)),
         (types.TEXT_DOCUMENT_FOLDING_RANGE, _folding, None),
+        (types.TEXT_DOCUMENT_SEMANTIC_TOKENS_FULL, _tokens, convert.LEGEND),
     ):
         server.feature(method, options)(answer)
     server.command(SHOW)(_show)
@@ -873,6 +875,15 @@ async def _folding(ls: Server, params: types.FoldingRangeParams) -> list[types.F
 
 def _last(found: dict[int, types.FoldingRange], line: int) -> int:
     return found[line].end_line if line in found else 0
+
+
+async def _tokens(ls: Server, params: types.SemanticTokensParams) -> types.SemanticTokens:
+    document = ls.state(params.text_document.uri).document
+
+    def look() -> types.SemanticTokens:
+        return types.SemanticTokens(data=convert.tokens(classified(document.source.text), document.text))
+
+    return await ls.ask(look)
 
 
 def serve(tcp: int | None = None, log_file: Path | None = None) -> int:
