@@ -1,8 +1,9 @@
 // Builds dist/, a folder of static files: the page, Pyodide, netdsl, and the memory that both start from.
 //
-//     node build.mjs [--python PYTHON] [--fast]
+//     node build.mjs [--python PYTHON] [--fast] [--page]
 //
-// PYTHON is one that has pip and netdsl; --fast compresses less, for tests.
+// PYTHON is one that has pip and netdsl; --fast compresses less, for tests; --page makes only the page anew, with
+// Python's part as it was made the last time.
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { cp, mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
@@ -17,7 +18,9 @@ import { reduced, watching } from "./src/snapshot.js";
 
 const here = dirname(fileURLToPath(import.meta.url)), root = dirname(here), dist = join(here, "dist");
 const pyodide = join(here, "node_modules/pyodide");
-const { values: options } = parseArgs({ options: { python: { type: "string" }, fast: { type: "boolean" } } });
+const { values: options } = parseArgs({
+  options: { python: { type: "string" }, fast: { type: "boolean" }, page: { type: "boolean" } },
+});
 const python = resolve(options.python ?? join(root, ".venv/bin/python"));
 const run = promisify(execFile);
 
@@ -100,7 +103,7 @@ write("/needed.zip", rest(needed, loaded))`);
 const compress = async name => {
   const data = await readFile(join(dist, name));
   const large = data.length > 4 << 20;
-  const quality = options.fast ? 4 : large ? 9 : 11;
+  const quality = options.fast ? 4 : large ? 10 : 11;
   const params = {
     [constants.BROTLI_PARAM_QUALITY]: quality,
     [constants.BROTLI_PARAM_LGWIN]: 24,
@@ -116,8 +119,15 @@ const compress = async name => {
 
 await rm(dist, { recursive: true, force: true });
 await mkdir(join(dist, "specs"), { recursive: true });
-const nets = zoo();
-const parts = await pack(await wheel());
+const cache = join(here, "node_modules/.cache/netdsl");
+if (!options.page) {
+  const nets = zoo(), parts = await pack(await wheel());
+  await mkdir(cache, { recursive: true });
+  for (const [name, part] of Object.entries({ ...parts, nets: JSON.stringify(await nets) })) await writeFile(join(cache, name), part);
+}
+const parts = {};
+for (const name of ["whole", "library", "snapshot", "rest", "needed"]) parts[name] = await readFile(join(cache, name));
+for (const name of ["script", "nets"]) parts[name] = await readFile(join(cache, name), "utf8");
 say("netdsl packed, snapshot made");
 const { version } = JSON.parse(await readFile(join(pyodide, "package.json"), "utf8"));
 const runtime = `pyodide-${version}`;
@@ -151,7 +161,7 @@ await build({
   entryPoints: { app: join(here, "src/app.js"), style: join(here, "src/style.css") },
   entryNames: "[name]-[hash]",
   chunkNames: "part-[hash]",
-  define: { WORKER: JSON.stringify(worker), ZOO: JSON.stringify(await nets) },
+  define: { WORKER: JSON.stringify(worker), ZOO: parts.nets },
 });
 const made = await readdir(dist);
 const page = (await readFile(join(here, "src/index.html"), "utf8"))

@@ -7,21 +7,24 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_left
-from collections.abc import Callable, Mapping
-from functools import lru_cache
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, lru_cache
+from itertools import count
 from typing import Any
 
-from netdsl import api, diff
+from netdsl import api, diff, sheet
 from netdsl.backend import emit, options_of
 from netdsl.cost import view
 from netdsl.cost.budget import Claim
 from netdsl.cost.table import human
 from netdsl.diagnostics import Diagnostic, NetError, internal
 from netdsl.diagnostics.render import printable
-from netdsl.elaborate.values import FileScope, Poisoned, SpecError
+from netdsl.elaborate.values import Poisoned, SpecError
+from netdsl.ide import complete, describe
+from netdsl.ide.analysis import Analysis, Line, Look
+from netdsl.ide.index import Library, Symbol, definitions
 from netdsl.network import Network
-from netdsl.sheet import Look
-from netdsl.source import Span
+from netdsl.source import Source, Span
 
 NAME = "spec.net"
 """What the text is called, where a file has a name."""
@@ -32,7 +35,7 @@ Json = dict[str, Any]
 
 
 def answer(request: str) -> str:
-    """Return what is asked for, as JSON: `{"what": "table", ...}` with the arguments of the function of that name.
+    """Return what is asked for: `{"what": "table", ...}` with the arguments of that function, all as JSON.
 
     The answer has `value`, or `errors`, diagnostics as `analysis` has them. It is none of the caller's mistakes if a
     text is wrong, so nothing is raised for it.
@@ -59,6 +62,10 @@ class _Units:
 
     def __call__(self, offset: int) -> int:
         return offset + bisect_left(self.long, offset)
+
+    def back(self, units: int) -> int:
+        """Return the offset of Python for one of JavaScript."""
+        return units - bisect_left([at + many for many, at in enumerate(self.long)], units)
 
 
 @lru_cache(2)
@@ -96,74 +103,107 @@ def _diagnostic(one: Diagnostic, text: str) -> Json:
 # ---------------------------------------------------------------- the net of a text
 
 
-@lru_cache(4)
-def _file(text: str) -> FileScope:
-    return api.read_text(text, NAME)
+_MOST = 4
+"""Texts that are kept with all that is known of them: every tab asks for the same."""
+_AFRESH = 100
+"""After so many texts layers are asked anew, so that not all is kept that ever was typed."""
+_looks: dict[str, Look] = {}
+_counted = count()
 
 
-@lru_cache(4)
+def _looked(text: str) -> Look:
+    found = _looks.pop(text, None)
+    if found is None:
+        before = next(reversed(_looks.values()), None) if next(_counted) % _AFRESH else None
+        found = Look(Source(NAME, text), before=before)
+    _looks[text] = found
+    if len(_looks) > _MOST:
+        del _looks[next(iter(_looks))]
+    return found
+
+
+def forget() -> None:
+    """Drop what is kept of earlier texts."""
+    _looks.clear()
+    for kept in (_units, _library):
+        kept.cache_clear()
+
+
 def _net(text: str, net: str) -> Network:
-    """Return a net of a text; the last ones are kept, since each tab asks for the same."""
-    return Network(api.recipe(_file(text), net, {}, {}))
-
-
-def _chosen(file: FileScope, net: str) -> str:
-    """Return the net that is shown: the one asked for, if there is one of that name, else the first."""
-    names = api.distinct(file)
-    return net if net in names else next(iter(names), "")
+    """Return a net of a text; NetError if it is wrong, or leaves something to decide."""
+    look = _looked(text)
+    if look.errors:
+        raise NetError(look.errors)
+    name = look.chosen(net)
+    network = look.seen(name).network if name else None
+    return network or Network(api.recipe(look.file, name, {}, {}))
 
 
 def analysis(text: str, net: str = "") -> Json:
-    """Return what is shown while somebody types: what is wrong, what each line costs, and what all of it does."""
-    try:
-        file = _file(text)
-        names = api.distinct(file)
-        chosen = _chosen(file, net)
-        made = _net(text, chosen)
-    except NetError as error:
-        wrong = [_diagnostic(one, text) for one in error.diagnostics]
-        return {"net": net, "nets": [], "diagnostics": wrong, "lines": [], "totals": None, "budgets": []}
-    cost = made.cost()
+    """Return what is shown while somebody types: what is wrong, what each line makes and costs, and all of it."""
+    look = _looked(text)
+    found = look.analysis(net)
     return {
-        "net": chosen,
-        "nets": names,
-        "diagnostics": [_diagnostic(one, text) for one in made.check()],
-        "lines": _lines(made),
-        "totals": {
-            "params": human(cost.params),
-            "macs": human(cost.macs),
-            "exact": f"{cost.params:,} params, {cost.macs:,} MACs of one sample",
-        },
-        "budgets": _budgets(made),
+        "net": found.net,
+        "nets": list(found.nets),
+        "diagnostics": [_diagnostic(one, text) for one in found.diagnostics],
+        "lines": _margin(found),
+        "totals": _totals(found),
+        "budgets": [] if found.network is None else _budgets(found.network),
     }
 
 
-def _lines(net: Network) -> list[Json]:
-    source = net.recipe.net.file.source
-    lines: dict[int, dict[str, None]] = {}
-    own: dict[int, list[str]] = {}
-    for node in net.graph:
-        spans = [node.span, *(frame.span for frame in node.calls)]
-        for line in {span.line for span in spans if span.source is source}:
-            lines.setdefault(line, {})[node.name] = None
-        if node.span.source is source:
-            own.setdefault(node.span.line, []).append(node.name)
-    cost = net.layer_costs
-    total = net.cost()
-    found = []
-    for line, names in sorted(lines.items()):
-        params = sum(cost[name].params for name in names)
-        macs = sum(cost[name].macs for name in names)
-        found.append(
+def _totals(found: Analysis) -> Json | None:
+    if found.params is None or found.macs is None:
+        return None
+    return {
+        "said": f"{human(found.params)} params \u00b7 {human(found.macs)} MACs",
+        "exact": f"{found.params:,} params, {found.macs:,} MACs of one sample",
+    }
+
+
+def _margin(found: Analysis) -> list[Json]:
+    """Return what stands beside each line: the costs of what begins there, and what flows behind it.
+
+    The sums of bodies are said too, but have no part of the whole: the lines in them have.
+    """
+    source, text = found.source, found.source.text
+    rows: dict[int, list[Line]] = {}
+    for line in found.lines:
+        rows.setdefault(source.position(line.start)[0], []).append(line)
+    outer = [line for row in rows.values() for line in _apart(row) if text[line.end : line.end + 1] != ":"]
+    most = [max((getattr(line, cost) for line in outer), default=0) for cost in ("params", "macs")]
+    whole = found.params or most[0], found.macs or most[1]
+    shown = []
+    for number, row in rows.items():
+        apart = _apart(row)
+        body = text[apart[-1].end : apart[-1].end + 1] == ":"
+        params, macs = (sum(getattr(line, cost) for line in apart) for cost in ("params", "macs"))
+        last = row[-1]
+        shown.append(
             {
-                "line": line,
-                "params": _amount(params, total.params),
-                "macs": _amount(macs, total.macs),
-                "shapes": "",
-                "copies": len(own.get(line, ())),
+                "line": number,
+                "params": _amount(params, 0 if body else whole[0]),
+                "macs": _amount(macs, 0 if body else whole[1]),
+                "shapes": _shapes(last),
+                "copies": last.copies,
             }
         )
-    return found
+    return shown
+
+
+def _apart(row: Sequence[Line]) -> list[Line]:
+    """Return what begins on a line, without what is within something else there."""
+    apart: list[Line] = []
+    for line in row:
+        if not apart or line.start >= apart[-1].end:
+            apart.append(line)
+    return apart
+
+
+def _shapes(line: Line) -> str:
+    texts = [str(shape) for shape in line.shapes]
+    return " \u2026 ".join([texts[0], texts[-1]]) if len(texts) > 2 else ", ".join(texts)
 
 
 def _amount(number: int, whole: int) -> Json | None:
@@ -185,12 +225,6 @@ def _budgets(net: Network) -> list[Json]:
         said = Span(budget.source, budget.claim.start, budget.claim.end).text
         found.append({"said": said, "holds": holds, "facts": [fact.text for fact in facts]})
     return found
-
-
-def forget() -> None:
-    """Drop the texts and nets that are kept."""
-    for kept in (_units, _file, _net):
-        kept.cache_clear()
 
 
 # ---------------------------------------------------------------- the tabs
@@ -215,7 +249,7 @@ def table(text: str, net: str, by: str = "", batch: int = 1, train: bool = False
     rows = view.arranged(found, view.View())
     quantities = [one for one in quantities if one.brief or any(row.values[one.name] for row in rows)]
     sums = found.sums
-    sheet = view.sheet(found, view.View(look=Look(0)))
+    shown = view.sheet(found, view.View(look=sheet.Look()))
 
     def cell(quantity: Any, value: Any) -> Json:
         said = {"said": view.amount(quantity, value), "exact": quantity.text(value)}
@@ -225,7 +259,7 @@ def table(text: str, net: str, by: str = "", batch: int = 1, train: bool = False
 
     return {
         "by": found.by,
-        "caption": sheet.caption,
+        "caption": shown.caption,
         "columns": [{"title": one.title, "share": one.share} for one in quantities],
         "rows": [
             {
@@ -238,7 +272,7 @@ def table(text: str, net: str, by: str = "", batch: int = 1, train: bool = False
             for row in rows
         ],
         "total": [cell(one, sums[one.name]) if one.name in sums else None for one in quantities],
-        "notes": list(sheet.notes),
+        "notes": list(shown.notes),
     }
 
 
@@ -295,10 +329,20 @@ def graph(text: str, net: str) -> Json:
 
 
 def report(text: str, net: str) -> Json:
-    """Return the page of `netdsl report`."""
+    """Return the page of `netdsl report`, of a search space its own."""
     from netdsl.picture import page
 
-    return {"html": page.render(_net(text, net))}
+    try:
+        made = _net(text, net)
+    except NetError as error:
+        if any(one.code != "E217" for one in error.diagnostics):
+            raise
+        from netdsl.picture import space_page
+        from netdsl.space.overview import Explored
+        from netdsl.space.space import Space
+
+        return {"html": space_page.render(Explored(Space(api.recipe(_looked(text).file, net, {}, {}))))}
+    return {"html": page.render(made)}
 
 
 def difference(before: str, text: str, net: str, was: str = "") -> Json:
@@ -311,16 +355,15 @@ def difference(before: str, text: str, net: str, was: str = "") -> Json:
         was: Which net of the one before; "" for the one of the same name, else the first.
     """
     try:
-        file = _file(before)
-        old = _net(before, _chosen(file, was or net))
+        old = _net(before, was or net)
     except NetError as error:
         return {"errors": [_diagnostic(one, before) for one in error.diagnostics]}
     found = diff.compare(old, _net(text, net))
     return {
-        "nets": api.distinct(file),
+        "nets": list(_looked(before).nets),
         "was": old.name,
         "same": found.same,
-        "text": diff.render_text(found, Look(_WIDTH)),
+        "text": diff.render_text(found, sheet.Look(_WIDTH)),
     }
 
 
@@ -331,6 +374,67 @@ def formatted(text: str) -> str:
     return format(text)
 
 
+# ---------------------------------------------------------------- at the cursor
+
+
+@cache
+def _library() -> Library:
+    return Library(api.importer(None, ()))
+
+
+def completions(text: str, at: int) -> Json:
+    """Return what can be written at an offset."""
+    units = _units(text)
+    found = complete.complete(_library().index(_looked(text).source), units.back(at))
+    return {
+        "from": units(found.start),
+        "to": units(found.end),
+        "items": [
+            {
+                "label": one.label,
+                "kind": one.kind,
+                "detail": one.detail,
+                "text": one.text,
+                "rank": one.rank,
+                "snippet": one.snippet,
+            }
+            for one in found.items
+        ],
+    }
+
+
+def told(text: str, at: int) -> Json | None:
+    """Return what the name at an offset is, and where it is named; None where there is none."""
+    units = _units(text)
+    use, places = definitions(_library().index(_looked(text).source), units.back(at))
+    if use is None or not use.symbols:
+        return None
+    return {
+        "from": units(use.start),
+        "to": units(use.end),
+        "about": [_told(symbol) for symbol in use.symbols],
+        "places": [_place(span, text) for span in places],
+    }
+
+
+def _told(symbol: Symbol) -> Json:
+    signature = describe.signature(symbol)
+    called = describe.value_of(symbol) if signature is None else signature.shown
+    return {"kind": symbol.kind, "called": called or symbol.name, "about": describe.about(symbol)}
+
+
 _ANSWERS: Mapping[str, Callable[..., Any]] = {
-    one.__name__: one for one in (analysis, table, emitted, findings, graph, report, difference, formatted)
+    one.__name__: one
+    for one in (
+        analysis,
+        table,
+        emitted,
+        findings,
+        graph,
+        report,
+        difference,
+        formatted,
+        completions,
+        told,
+    )
 }

@@ -124,7 +124,16 @@ const changed = (text, byPerson) => {
   analyse();
 };
 
-const spec = editor(by("editor"), { changed });
+/** Ask something about the text at the cursor; null where nothing is known, as while netdsl starts. */
+const ask = async (what, request) => {
+  try {
+    const answer = await first.ask(what, request, { seconds: SECONDS });
+    return answer.value ?? null;
+  } catch {
+    return null;
+  }
+};
+const spec = editor(by("editor"), { changed, ask });
 
 const analyse = async () => {
   const text = spec.text, net = stored.net ?? "";
@@ -175,7 +184,7 @@ const problems = diagnostics => {
 const totals = ({ totals: sums, budgets, diagnostics }, ms) => {
   const errors = diagnostics.filter(one => one.severity === "error").length;
   by("totals").replaceChildren(...[
-    sums && make("span", { title: sums.exact }, `${sums.params} params · ${sums.macs} MACs`),
+    sums && make("span", { title: sums.exact }, sums.said),
     errors > 0 && make("span", { class: "error" }, `${errors} error${errors > 1 ? "s" : ""}`),
   ].filter(Boolean));
   by("budgets").replaceChildren(...budgets.map(({ said, holds, facts }) =>
@@ -257,13 +266,16 @@ const note = (one, text) => {
 const drawTab = async () => {
   if (tab === "spec" || !shownFirst) return;
   const name = tab, one = view(name);
-  if (!analysed || analysed.diagnostics.some(each => each.severity === "error") || !analysed.totals) {
+  if (!analysed || (!analysed.totals && analysed.diagnostics.some(each => each.severity === "error"))) {
     note(one, !analysed ? "" : one.key ? "of the spec as it was: it has errors now" : "the spec has errors");
     return;
   }
   if (one.ready && !one.ready()) return one.empty();
   const { text, net } = analysed, asked = { text, net, ...one.options() }, key = JSON.stringify(asked);
-  if (one.key === key) return note(one, "");
+  if (one.key === key) {
+    document.body.dataset.drawn = name;
+    return note(one, "");
+  }
   const slow = setTimeout(() => note(one, one.key ? "of the spec as it was; being made anew ..." : "being made ..."), 400);
   let answer;
   try {
@@ -351,7 +363,7 @@ by("divider").onpointerdown = event => {
 };
 
 const KEYS = [
-  ["Ctrl+F", "look for something in the spec"], ["F8", "go to the next error"], ["Ctrl+Z, Ctrl+Y", "undo, redo"],
+  ["Ctrl+Space", "what can be written here"], ["F12", "go to where a name is named"], ["Ctrl+F", "look for something in the spec"], ["F8", "go to the next error"], ["Ctrl+Z, Ctrl+Y", "undo, redo"],
   ["Ctrl+]  Ctrl+[", "indent more, less"], ["Tab", "leave the editor"], ["Ctrl+/", "comment a line"],
   ["Shift+Alt+F", "format the spec"], ["Ctrl+Alt+L", "copy a link"], ["Alt+1 ... Alt+8", "spec and the tabs"],
 ];

@@ -1,5 +1,5 @@
 // The editor: a spec with what it costs in the margin, what flows behind each line, and what is wrong where it is.
-import { closeBrackets, closeBracketsKeymap } from "@codemirror/autocomplete";
+import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap, snippetCompletion } from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
 import { bracketMatching, HighlightStyle, indentUnit, syntaxHighlighting } from "@codemirror/language";
 import { lintKeymap, setDiagnostics } from "@codemirror/lint";
@@ -7,21 +7,22 @@ import { highlightSelectionMatches, search, searchKeymap } from "@codemirror/sea
 import { Annotation, EditorState, RangeSet, StateEffect, StateField } from "@codemirror/state";
 import {
   Decoration, drawSelection, EditorView, gutter, GutterMarker, highlightActiveLine, highlightActiveLineGutter,
-  highlightSpecialChars, keymap, lineNumbers, WidgetType,
+  highlightSpecialChars, hoverTooltip, keymap, lineNumbers, WidgetType,
 } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
 import { make } from "./dom.js";
 import { netdsl } from "./language.js";
 
 export const colours = syntaxHighlighting(HighlightStyle.define([
-  { tag: [tags.keyword, tags.controlKeyword, tags.definitionKeyword, tags.moduleKeyword, tags.operatorKeyword], color: "var(--keyword)" },
-  { tag: [tags.comment, tags.lineComment, tags.meta], color: "var(--faint)" },
-  { tag: [tags.number, tags.bool, tags.null, tags.atom, tags.self], color: "var(--number)" },
-  { tag: [tags.string, tags.special(tags.string)], color: "var(--string)" },
-  { tag: [tags.labelName, tags.propertyName, tags.definition(tags.variableName)], color: "var(--label)" },
-  { tag: [tags.typeName, tags.className, tags.definition(tags.typeName), tags.definition(tags.className)], color: "var(--type)" },
-  { tag: [tags.function(tags.variableName), tags.standard(tags.name), tags.macroName, tags.function(tags.definition(tags.variableName))], color: "var(--function)" },
-  { tag: [tags.operator, tags.punctuation, tags.arithmeticOperator], color: "var(--sign)" },
+  { tag: [tags.keyword, tags.operatorKeyword], color: "var(--keyword)" },
+  { tag: [tags.comment, tags.lineComment], color: "var(--faint)" },
+  { tag: [tags.number, tags.bool, tags.null, tags.self], color: "var(--number)" },
+  { tag: tags.string, color: "var(--string)" },
+  { tag: [tags.labelName, tags.function(tags.definition(tags.variableName))], color: "var(--label)", fontWeight: "600" },
+  { tag: [tags.className, tags.typeName, tags.definition(tags.className)], color: "var(--type)" },
+  { tag: tags.function(tags.variableName), color: "var(--function)" },
+  { tag: [tags.propertyName, tags.standard(tags.function(tags.variableName)), tags.annotation, tags.meta], color: "var(--property)" },
+  { tag: [tags.operator, tags.punctuation], color: "var(--sign)" },
 ]));
 
 // ---------------------------------------------------------------- what lines cost, and what flows there
@@ -35,8 +36,11 @@ class Cost extends GutterMarker {
     return this.amount.said === other.amount.said && this.amount.share === other.amount.share;
   }
   toDOM() {
-    const box = make("div", { class: "cost", title: `${this.amount.exact} ${this.title}, ${(100 * this.amount.share).toFixed(1)}%` }, this.amount.said);
-    box.style.setProperty("--part", `${(100 * this.amount.share).toFixed(1)}%`);
+    const { said, exact, share } = this.amount;
+    // what stands in a body is shown there: its sum is said, and no part of the whole
+    const title = share ? `${exact} ${this.title}, ${(100 * share).toFixed(1)}%` : `${exact} ${this.title} in all that follows`;
+    const box = make("div", { class: share ? "cost" : "cost sum", title }, said);
+    box.style.setProperty("--part", `${(100 * share).toFixed(1)}%`);
     return box;
   }
 }
@@ -132,6 +136,49 @@ const shownDiagnostics = (view, diagnostics) => {
   }));
 };
 
+// ---------------------------------------------------------------- what can be written, and what a name is
+
+const SORTS = { op: "function", function: "function", block: "class", net: "class", variant: "class", table: "type", keyword: "keyword", word: "keyword", argument: "property", label: "variable", parameter: "variable", value: "constant" };
+
+const completing = ask => async context => {
+  if (!context.explicit && !context.matchBefore(/[\w.]$/)) return null;
+  const text = context.state.doc.toString();
+  const found = await ask("completions", { text, at: context.pos });
+  if (!found || context.aborted || !found.items.length) return null;
+  return {
+    from: found.from,
+    options: found.items.map(item => {
+      const option = { label: item.label, detail: undefined, info: item.detail || undefined, type: SORTS[item.kind] ?? "text", boost: -10 * item.rank };
+      return item.snippet ? snippetCompletion(item.text.replaceAll(/\$(\d)/g, "${$1}").replaceAll(/\$\{\d:([^}]*)\}/g, "${$1}"), option) : { ...option, apply: item.text };
+    }),
+    validFor: /^\w*$/,
+  };
+};
+
+const hovering = (ask, go) => hoverTooltip(async (view, at) => {
+  const found = await ask("told", { text: view.state.doc.toString(), at });
+  if (!found) return null;
+  const place = found.places.find(one => one.from !== undefined && one.from !== found.from);
+  return {
+    pos: found.from, end: found.to, above: true,
+    create: () => ({
+      dom: make("div", { class: "told hover" }, found.about.slice(0, 3).map(one => [
+        make("pre", { class: "called" }, one.called), ...one.about.split(/\n\n+/).slice(0, 4).map(part => make("p", {}, part))]),
+      place && make("p", {}, make("button", { class: "link", onclick: () => go(place.from, place.to) }, `line ${place.line}`), " names it")),
+    }),
+  };
+});
+
+/** Go to where the name at the cursor is named. */
+const define = ask => view => {
+  const text = view.state.doc.toString();
+  ask("told", { text, at: view.state.selection.main.head }).then(found => {
+    const place = found?.places.find(one => one.from !== undefined);
+    if (place && view.state.doc.toString() === text) goTo(view, place.from, place.to);
+  });
+  return true;
+};
+
 // ---------------------------------------------------------------- the editor
 
 /** What has put a new text in: the page itself, and not a person. */
@@ -141,13 +188,13 @@ const base = [
   lineNumbers(), highlightSpecialChars(), history(), drawSelection(), EditorState.allowMultipleSelections.of(true),
   bracketMatching(), closeBrackets(), highlightActiveLine(), highlightActiveLineGutter(), highlightSelectionMatches(), search({ top: true }),
   indentUnit.of("    "), EditorState.tabSize.of(4), colours,
-  EditorView.contentAttributes.of({ "aria-label": "spec", spellcheck: "false", autocapitalize: "off", translate: "no" }),
+  EditorView.contentAttributes.of({ spellcheck: "false", autocapitalize: "off", translate: "no" }),
 ];
 // Tab leaves the editor, so that the page works by keyboard; Ctrl-] and Ctrl-[ indent
-const keys = keymap.of([...closeBracketsKeymap, ...lintKeymap, ...searchKeymap, ...historyKeymap, ...defaultKeymap]);
+const keys = keymap.of([...closeBracketsKeymap, ...completionKeymap, ...lintKeymap, ...searchKeymap, ...historyKeymap, ...defaultKeymap]);
 
 /** Return an editor whose changes are told to `changed(text, byPerson)`. */
-export const editor = (parent, { changed, label = "spec", costs = true, extensions = [] }) => {
+export const editor = (parent, { changed, ask, label = "spec", costs = true }) => {
   const view = new EditorView({
     parent,
     state: EditorState.create({
@@ -157,7 +204,10 @@ export const editor = (parent, { changed, label = "spec", costs = true, extensio
         EditorView.updateListener.of(update => {
           if (update.docChanged) changed(view.state.doc.toString(), !update.transactions.some(one => one.annotation(replaced)));
         }),
-        extensions,
+        ask ? [
+          autocompletion({ override: [completing(ask)], icons: true }), hovering(ask, (at, end) => goTo(view, at, end)),
+          keymap.of([{ key: "F12", run: define(ask) }]),
+        ] : [],
       ],
     }),
   });

@@ -1,4 +1,4 @@
-"""What the page needs of Python: Pyodide runs it while the playground is built, so that its bytecode is right."""
+"""What the page needs of Python: run by Pyodide while the playground is built, so that its bytecode is right."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ NEVER = ("netdsl_from_", "netdsl/cli/", "netdsl/search/")
 UNREAD = (".md", ".lark", ".tmLanguage.json", "RECORD")
 """Files that no module reads."""
 USELESS = frozenset(
-    "_pyrepl argparse bdb cmd code ctypes doctest ftplib http multiprocessing netrc pdb pydoc socketserver tarfile "
-    "unittest webbrowser xmlrpc".split()
+    "_pyrepl argparse bdb cmd code ctypes doctest ftplib http multiprocessing netrc pdb pydoc socketserver "
+    "tarfile unittest webbrowser xmlrpc".split()
 )
 """Modules of the library that work on no page, or are asked for only where somebody debugs."""
 STDLIB = next(path for path in sys.path if path.endswith(".zip"))

@@ -42,8 +42,10 @@ for asked in (
     {"what": "report"},
     {"what": "difference", "before": SPEC.replace("16", "8")},
     {"what": "formatted"},
+    {"what": "completions", "at": SPEC.index("gap")},
+    {"what": "told", "at": SPEC.index("gap")},
 ):
-    if asked["what"] != "formatted":
+    if asked["what"] not in ("formatted", "completions", "told"):
         asked["net"] = "small"
     said = json.loads(page.answer(json.dumps({**asked, "text": SPEC})))
     assert "value" in said, said
