@@ -12,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help demo test fuzz check update proofs grammar docs site bench wheel clean
+.PHONY: help demo test fuzz check update proofs grammar docs playground site bench wheel clean
 
 help:
 	@echo 'make demo     compile the first example, build it and check it'
@@ -23,6 +23,8 @@ help:
 	@echo 'make proofs   make every proof anew, of all nets of the zoo'
 	@echo 'make grammar  rebuild the parse tables after a change of grammar/net.lark'
 	@echo 'make docs     rewrite docs/rules.md, ops.md, api.md, claims.md and specs/README.md from what they are about'
+	@echo 'make playground'
+	@echo '              build the page for the browser in playground/dist, which needs node and npm'
 	@echo 'make site     build the documentation site in build/site, with the playground if that is built'
 	@echo 'make bench    run the benchmarks'
 	@echo 'make wheel    build dist/'
@@ -99,9 +101,16 @@ site: $(VENV)/site.stamp
 bench: $(VENV)/bench.stamp
 	set -e; for script in $(filter-out benchmarks/reference.py benchmarks/search.py benchmarks/peers.py benchmarks/lift.py benchmarks/lift_onnx.py,$(wildcard benchmarks/*.py)); do $(BIN)/python $$script; done
 
+playground/node_modules: playground/package-lock.json
+	cd playground && npm ci
+	touch $@
+
+playground: $(VENV)/test.stamp playground/node_modules
+	node playground/build.mjs --python $(BIN)/python
+
 wheel: $(VENV)/test.stamp
 	$(BIN)/python -m build
 
 clean:
-	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist playground/dist playground/node_modules .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

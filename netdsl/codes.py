@@ -744,6 +744,14 @@ CODES: dict[str, Code] = {
         "",
         2,
     ),
+    "E554": Code(
+        "a playground that cannot be served",
+        "The page is built from a checkout of netdsl, by `make playground`, and is in no wheel: with the Python that "
+        "runs in the browser it has ten times a wheel's size. `--dir` says where it is. A port serves one program.",
+        "netdsl playground --dir no/such/folder",
+        "",
+        2,
+    ),
     # ------------------------------------------------------------ fitting
     "E560": Code(
         "a range or a target that cannot be read",

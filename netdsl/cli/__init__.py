@@ -42,6 +42,7 @@ COMMANDS = (
     "weights",
     "lift",
     "lsp",
+    "playground",
     "new",
     "completion",
     "help",

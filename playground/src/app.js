@@ -7,7 +7,7 @@ import { VIEWS } from "./views.js";
 
 const TABS = ["spec", ...Object.keys(VIEWS)];
 const PAUSE = 250; // ms without a key before a tab is drawn anew
-const SECONDS = 10; // that an analysis may take
+const SECONDS = +(new URLSearchParams(location.search).get("seconds") ?? 10) || 10; // that an analysis may take
 const FIRST = { file: "resnet.net", net: "resnet50" };
 
 // ---------------------------------------------------------------- what is kept

@@ -189,7 +189,7 @@ const difference = (root, app) => {
   const box = make("div", { class: "before" });
   const problems = make("p", { class: "error", hidden: true });
   const result = make("pre", { class: "difference", tabindex: "0", role: "region", "aria-label": "difference" });
-  const details = make("details", { class: "first", open: true }, make("summary", {}, "the spec before"), box);
+  const details = make("details", { class: "first" }, make("summary", {}, "the spec before"), box);
   root.append(bar(make("label", {}, "before ", zoo), keep, make("label", {}, "net ", net)), details, problems, result);
   const was = editor(box, { label: "the spec before", costs: false, changed: () => {
     app.changedBefore(was.text);
@@ -199,7 +199,7 @@ const difference = (root, app) => {
     what: "difference",
     before: was,
     ready: () => was.text.trim() !== "",
-    empty: () => result.replaceChildren("Choose what the spec is compared with: a net of the zoo, the spec as it is now, or write one."),
+    empty: () => (details.open = true) && result.replaceChildren("Choose what the spec is compared with: a net of the zoo, the spec as it is now, or write one."),
     options: () => ({ before: was.text, was: net.dataset.asked || net.value }),
     draw(said) {
       was.show({ diagnostics: said.errors ?? [] });
