@@ -117,7 +117,7 @@ def loads(
     Raises:
         NetError: The text is wrong; it carries every diagnostic.
     """
-    file = Files(importer(None, ())).load(Source(name, text.removeprefix("\ufeff")))
+    file = Files(_importer(None, ())).load(Source(name, text.removeprefix("\ufeff")))
     return Network(recipe(file, net, {**(set or {}), **params}, _by_input(inputs), max_nodes))
 
 
@@ -547,7 +547,7 @@ def _example(example: Example) -> list[str]:
 def packaged(file_name: str) -> FileScope:
     """Return a packaged file, read once."""
     source = Source(file_name, data.read("specs", file_name))
-    return Files(importer(None, ())).load(source)
+    return Files(_importer(None, ())).load(source)
 
 
 def read(file: Path, path: Iterable[str | Path] = ()) -> FileScope:
@@ -557,15 +557,15 @@ def read(file: Path, path: Iterable[str | Path] = ()) -> FileScope:
 
 def reread(file: Path, text: str, path: Iterable[str | Path] = ()) -> FileScope:
     """Return what a file of the user's would declare if it held that text."""
-    return Files(importer(file.parent, path)).load(Source(str(file), text, file))
+    return Files(_importer(file.parent, path)).load(Source(str(file), text, file))
 
 
 def read_text(text: str, name: str = "<stdin>") -> FileScope:
     """Return the declarations of a text that is in no file, and can import packaged specs only."""
-    return Files(importer(None, ())).load(Source(name, text))
+    return Files(_importer(None, ())).load(Source(name, text))
 
 
-def importer(folder: Path | None, path: Iterable[str | Path]) -> Importer:
+def _importer(folder: Path | None, path: Iterable[str | Path]) -> Importer:
     """Return a function that finds imports: beside the spec, in the search path, in the package."""
     folders = [Path(p) for p in (*([folder] if folder is not None else []), *path)]
     roots = [Path(os.path.realpath(p)) for p in folders]

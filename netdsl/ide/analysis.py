@@ -98,7 +98,7 @@ class Look:
         """Read the declarations; `before` is a look at an earlier text, whose layers need not be asked anew."""
         self.source = source
         self.stop = stop
-        self.file, self.errors = Files(importer or api.importer(None, ())).declarations(source)
+        self.file, self.errors = Files(importer or api._importer(None, ())).declarations(source)
         if before is not None:
             self.file.shared = before.file.shared
         self.recipes = {

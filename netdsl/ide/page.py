@@ -379,7 +379,7 @@ def formatted(text: str) -> str:
 
 @cache
 def _library() -> Library:
-    return Library(api.importer(None, ()))
+    return Library(api._importer(None, ()))
 
 
 def completions(text: str, at: int) -> Json:

@@ -76,7 +76,7 @@ def _lint(given: Overlay, overlays: tuple[Overlay, ...]) -> list[Found]:
 
 def _importer(source: Source, overlays: tuple[Overlay, ...]) -> Importer:
     folder = source.path.parent if source.path is not None else None
-    disk = api.importer(folder, ())
+    disk = api._importer(folder, ())
     texts = {one.key: one for one in (Source(*overlay) for overlay in overlays)}
 
     def find(name: str, asking: Source) -> Source:

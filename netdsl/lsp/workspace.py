@@ -60,7 +60,7 @@ class Workspace:
         return found
 
     def _importer(self, folder: Path | None) -> Importer:
-        disk = api.importer(folder, ())
+        disk = api._importer(folder, ())
         root = os.path.realpath(folder) if folder is not None else ""
 
         def find(name: str, source: Source) -> Source:
