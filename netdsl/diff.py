@@ -831,6 +831,7 @@ def _net_json(net: Net) -> dict[str, Any]:
     return {
         "net": net.name,
         "spec": net.spec,
+        "file": net.file,
         **{what: {name: list(s) for name, s in found.items()} for what, found in shapes.items()},
     }
 

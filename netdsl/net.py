@@ -85,6 +85,8 @@ class Net:
         decl = recipe.variant or recipe.net
         self.spec = decl.file.source.name.replace("\\", "/").rpartition("/")[2]
         """The file's name, without its folder; "" of a net that comes from no file."""
+        self.file = decl.file.source.name
+        """The file as it was named when it was read, with its folder."""
 
     if not TYPE_CHECKING:  # which would take any name
 
@@ -424,9 +426,8 @@ class Net:
         memory = self.memory(batch, dtype, train, optimizer)
         options = Options(batch, dtype, train, optimizer)
         rows = tabulate(self, self.shapes, by, options, depth)
-        return Table(
-            self.name, self.spec, self.inputs, by, options, rows, self.liveness(batch, dtype), memory
-        )
+        live = self.liveness(batch, dtype)
+        return Table(self.name, self.spec, self.file, self.inputs, by, options, rows, live, memory)
 
     def cost_row(
         self, batch: int = 1, dtype: str = "float32", train: bool = False, optimizer: str = "sgd"

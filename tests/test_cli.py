@@ -609,6 +609,13 @@ def test_nets_of_one_name_are_told_apart(folder: Path, capsys: Captured) -> None
                 "a/n.net:n",
                 "b/n.net:n",
             ], args
+    for command in ("cost", "check", "compare"):
+        assert cli.main([command, "a", "b", "--format", "json"]) == 0
+        found = json.loads(capsys.readouterr().out)["nets"]
+        assert [(net["spec"], net["file"]) for net in found] == [("n.net", "a/n.net"), ("n.net", "b/n.net")]
+    assert cli.main(["diff", "a/n.net", "b/n.net", "--format", "json"]) == 0
+    sides = json.loads(capsys.readouterr().out)
+    assert [sides[side]["file"] for side in ("before", "after")] == ["a/n.net", "b/n.net"]
 
 
 @pytest.mark.parametrize("options", [[], ["--by", "block"], ["--format", "json"], ["--format", "csv"]])

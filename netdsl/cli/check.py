@@ -72,6 +72,7 @@ def run(args: argparse.Namespace) -> int:
             {
                 "name": net.name,
                 "spec": net.spec,
+                "file": net.file,
                 "nodes": len(net.graph),
                 "params": net.cost().params,
                 "macs": net.cost().macs,

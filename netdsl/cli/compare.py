@@ -107,6 +107,7 @@ def _row(net: Network) -> dict[str, Any]:
     return {
         "net": net.name,
         "spec": net.spec,
+        "file": net.file,
         "inputs": {name: list(shape) for name, shape in net.inputs.items()},
         **{quantity.name: _plain(quantity.of(net, nodes, one)) for quantity in compared()},
         "top1": float(top1) if isinstance(top1, (int, float)) and not isinstance(top1, bool) else None,
@@ -170,7 +171,7 @@ def _plot(rows: Sequence[Mapping[str, Any]], output: str, suffix: str, read: Ite
 
     from netdsl.picture import bubbles
 
-    known = {(row["net"], row["spec"]): row for row in rows if row["top1"] is not None and row["macs"]}
+    known = {(row["net"], row["file"]): row for row in rows if row["top1"] is not None and row["macs"]}
     if not known:
         misuse(
             "E552", "none of the nets says its top1 and has MACs", "for example meta top1=76.13, in percent"
@@ -179,7 +180,7 @@ def _plot(rows: Sequence[Mapping[str, Any]], output: str, suffix: str, read: Ite
         bubbles.Bubble(row["net"], row["top1"], row["macs"], row["params"]) for row in known.values()
     ]
     write_picture(output, suffix, {".svg": lambda: str(bubbles.draw(nets))}, read)
-    missing = [*dict.fromkeys(row["net"] for row in rows if (row["net"], row["spec"]) not in known)]
+    missing = [*dict.fromkeys(row["net"] for row in rows if (row["net"], row["file"]) not in known)]
     if missing:
         from netdsl.diagnostics.render import printable
 

@@ -63,6 +63,7 @@ class Table:
         self,
         net: str,
         spec: str,
+        file: str,
         inputs: Mapping[str, Shape],
         by: str,
         options: Options,
@@ -70,12 +71,13 @@ class Table:
         live: Liveness,
         memory: Memory,
     ) -> None:
-        """`net` is the net's name, `spec` its file's; `inputs` shapes by name; `live` what inference needs.
+        """`net` is the net's name, `spec` its file's, `file` with the folder; `live` what inference needs.
 
         `memory` is that of the net as a whole, in training if that is meant.
         """
         self.net = net
         self.spec = spec
+        self.file = file
         self.inputs = inputs
         self.by = by
         self.options = options
@@ -289,6 +291,7 @@ def render_json(table: Table) -> dict[str, Any]:
         "version": VERSION,
         "net": table.net,
         "spec": table.spec,
+        "file": table.file,
         "inputs": {name: list(shape) for name, shape in table.inputs.items()},
         "by": table.by,
         "batch": table.batch,

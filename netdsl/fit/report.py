@@ -116,6 +116,7 @@ def render_json(found: Fit[Any]) -> dict[str, Any]:
         "version": VERSION,
         "net": found.origin.name,
         "spec": found.origin.spec,
+        "file": found.origin.file,
         "vary": [one.name for one in found.line.varied],
         "targets": [
             {"quantity": t.text, "relation": t.relation, "number": limit}

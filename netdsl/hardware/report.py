@@ -257,6 +257,7 @@ def render_json(estimate: Estimate, by: str = "layer") -> dict[str, Any]:
         "version": VERSION,
         "net": estimate.net.name,
         "spec": estimate.net.spec,
+        "file": estimate.net.file,
         "inputs": {name: list(shape) for name, shape in estimate.net.inputs.items()},
         "device": estimate.device.name,
         "by": by,
