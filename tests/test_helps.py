@@ -15,6 +15,7 @@ FOLDER = Path(__file__).parent / "cases"
 
 PROSE = [
     r"a name starts with a letter",
+    r"what a block or net gives is what its last line makes",
     r"one statement a line",
     r"bodies are indented lines",
     r"arrows are written ->",

@@ -206,12 +206,29 @@ def _is_declared(name: str, text: str) -> bool:
 
 
 def own_call(word: str, text: str) -> str:
-    """Return the help for one of our layers that is called with what flows, `relu(x)`; "" if it is not."""
+    """Return the help for our layer called as elsewhere, `relu(x)`, `conv(64, 3)`; "" if it is no layer."""
     match = _CALL.fullmatch(text) if word in catalogue() and len(text) <= MAX_TEXT else None
     args = split(match[2]) if match else []
-    if not args or args[0] not in FLOWING:
+    if not args:
         return ""
-    return layer(text) or f"{word} {', '.join(args[1:])}".strip()
+    if args[0] in FLOWING:
+        return layer(text) or f"{word} {', '.join(args[1:])}".strip()
+    op = catalogue()[word]
+    theirs = next(iter(op.elsewhere.calls), word)
+    return layer(text) or layer(f"{theirs}({', '.join(args)})") or _channels_first(op, args)
+
+
+def _channels_first(op: type[Op], args: list[str]) -> str:
+    """Return a layer whose call has the channels and then its kernel, or does not say this; "" for others."""
+    first = (*op.positional, "")[0]
+    params = op_parameters(op)
+    if first != "kernel" or "int" in params[first].types or not _NUMBER.fullmatch(args[0]):
+        return ""
+    size = args[1].rpartition("=")[2].strip() if len(args) > 1 else "3"
+    named = args[1].rpartition("=")[0].strip() if len(args) > 1 else ""
+    if len(args) > 2 or not _NUMBER.fullmatch(size) or named not in ("", "kernel", "kernel_size"):
+        return ""
+    return f"{op.name} {size}x{size}, {args[0]}"
 
 
 def layer(text: str) -> str:

@@ -372,7 +372,7 @@ class Evaluator:
             self.spend(len(items), node, source)
             return any(_same(a, item) for item in items) == (op == "in")
         if not (is_number(a) and is_number(b)):
-            bad = b if is_number(a) else a
+            bad = b if is_number(a) or isinstance(b, OpValue) else a
             raise self._type(
                 f"`{op}` needs numbers, got {show(bad)}", node, bad, source, _joined(node, source)
             )
@@ -386,7 +386,7 @@ class Evaluator:
             return fail("E216", "a ramp has no value yet: only an op's argument may take it", span)
         if isinstance(value, Choice):
             return fail("E217", "a decision needs a name", span, "depth = choose(2, 3), then use depth")
-        if isinstance(value, (OpValue, Data)) and isinstance(node, tree.Binary) and node.operator == "-":
+        if isinstance(value, OpValue) and isinstance(node, tree.Binary) and node.operator == "-":
             arrows = span.text.replace(" - ", " -> ")
             return fail("E113", "`-` between layers", span, f"arrows: ... {arrows}")
         if isinstance(value, Data):
@@ -426,7 +426,10 @@ class Evaluator:
             if node.name in ("c", "h", "w", "n") and node.name in shape.axes:
                 return shape.size(node.name)
             has = ", ".join(f".{axis}" for axis in shape.axes)
-            raise fail("E208", f"{shape.kind} {shape} has no `.{node.name}`", span, f"it has {has}")
+            from netdsl.elaborate.elsewhere import instead, said  # only errors need it
+
+            help = said(span.text) or instead(span.text) or f"it has {has}"
+            raise fail("E208", f"{shape.kind} {shape} has no `.{node.name}`", span, help)
         raise fail("E208", f"{kind_of(value)} has no `.{node.name}`", span)
 
     def _index(self, node: tree.Index, env: Env, source: Source) -> Any:

@@ -65,6 +65,7 @@ IDIOMS = {
     "moduledict": _LIST,
     "makelayer": _COPIES,
     "repeat": _COPIES,
+    "range": _COPIES,
     **dict.fromkeys(("residual", "skip", "shortcut", "skipconnection"), _RESIDUAL),
     **dict.fromkeys(("view", "viewas"), _VIEW),
     **dict.fromkeys(("unsqueeze", "squeeze"), _AXES),
@@ -76,6 +77,9 @@ IDIOMS = {
     **dict.fromkeys(("einsum", "tensordot"), _PRODUCT),
     "sum": Idiom("a joint, and over an axis a mean times its length", "(identity | relu) -> add"),
     **dict.fromkeys(("sin", "cos", "fft", "rfft", "topk", "argmax", "sort", "gather"), _NO_FUNCTION),
+    **dict.fromkeys(("super", "init"), Idiom("not needed: leave it out")),
+    "pass": Idiom("a layer that changes nothing", "identity"),
+    "assert": Idiom("called require here, with a condition behind it: require x.c == 8"),
     "print": Idiom("not written, and nothing is run: `netdsl cost` and `netdsl graph` show the shapes"),
 }
 """By name elsewhere, as `plain` returns it, what it is here."""

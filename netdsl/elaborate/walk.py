@@ -127,9 +127,13 @@ class Walker(Layers):
                 place.flow = POISON
                 break
             statement, rest = guarded(body, number, place.in_net)
+            if place.returned:
+                help = "what a block or net gives is what its last line makes, and needs no word"
+                self.record(
+                    fail("E225", "nothing can follow `return`", place.span(statement), help).diagnostic, place
+                )
+                break
             try:
-                if place.returned:
-                    raise fail("E225", "nothing can follow `return`", place.span(statement))
                 self.statement(statement, place)
             except SpecError as error:
                 self.record(error.diagnostic, place)
@@ -1125,7 +1129,10 @@ class Walker(Layers):
         if isinstance(count, Choice):
             raise fail("E217", "a decision needs a name", span, "depth = choose(2, 3), then depth * ...")
         if not is_whole(count) or count < 0:
-            raise fail("E203", f"a repetition needs a whole number from 0, got {show(count)}", span)
+            step, help = node.step, ""
+            if isinstance(count, Data) and isinstance(step, tree.Layer) and not step.args:
+                help = f"values are joined by a joint: from {span.text}, {place.span(step).text} -> mul"
+            raise fail("E203", f"a repetition needs a whole number from 0, got {show(count)}", span, help)
         if count > self.max_nodes:
             raise fail("E213", f"{count:,} repetitions are more than {self.max_nodes:,}", span)
         outer = place.copy

@@ -155,7 +155,8 @@ def _indentation(place: Place) -> Fault | None:
 
 def _bracket(place: Place) -> Fault | None:
     token, before = place.token, place.before
-    if token.type == "RSQB" and "WHEN" in place.accepted:
+    behind = place.line[place.index + 1].text if place.index + 1 < len(place.line) else ""
+    if token.type == "RSQB" and "WHEN" in place.accepted and behind != "*":
         opener = _opener(before)
         inner = _text(before[opener + 1 :])
         help = f"[{inner} when ...]; without a condition, leave the brackets out"
@@ -186,9 +187,13 @@ def _habit(place: Place) -> Fault | None:
 def _dotted(place: Place) -> int | None:
     """Return the index of the last name of `nn.Conv2d(3, 64, 3)`, where the parser has stopped in it."""
     at = place.index
-    if place.token.type not in ("DOT", "LPAR") or not place.before or place.before[-1].type != "NAME":
+    if place.token.text.isidentifier() and place.before and place.before[-1].type == "DOT":
+        at += 1  # `torch.add(...)`: a word of the language
+    elif place.token.type not in ("DOT", "LPAR") or not place.before or place.before[-1].type != "NAME":
         return None
-    while [t.type for t in place.line[at : at + 2]] == ["DOT", "NAME"]:
+    while (
+        at + 1 < len(place.line) and place.line[at].type == "DOT" and place.line[at + 1].text.isidentifier()
+    ):
         at += 2
     called = at < len(place.line) and place.line[at].type == "LPAR" and at > 1
     return at - 1 if called and place.line[at - 2].type == "DOT" else None

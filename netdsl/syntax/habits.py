@@ -35,6 +35,13 @@ HABITS = (
     _habit(
         r"import [\w.]+( as \w+)?|from [\w.]+ import .*", "nothing of Python is needed here: leave it out"
     ),
+    _habit(r"(?:with|try|async|del|global|raise)\b.*", "nothing of Python is needed here: leave it out"),
+    _habit(r"(.*: )?range\((\w+)\) ?\* ?(\w.*)", "a repetition is a product", r"\1\2 * \3"),
+    _habit(r"(.*: )?\[([^\[\]]+)\] ?\* ?(\w+)", "a repetition is a product", r"\1\3 * (\2)"),
+    _habit(r"output (\w+)", "an output has a name, and a chain that makes it", r"output \1: from \1"),
+    _habit(r"(\w+) @ (\w+)", "a product of matrices is a joint", r"from \1, \2 -> matmul"),
+    _habit(r"([a-z]\w*) \*\* 2", "values are joined by a joint", r"from \1, \1 -> mul"),
+    _habit(r"-(?:x|flow)", "a value is multiplied by a number", "scale -1"),
     _habit(r"else if (.*)", "another condition is an elif", r"elif \1"),
     _habit(r"if (.*) then ?:(.*)", "no `then` follows a condition", r"if \1:\2"),
     _habit(r"while (.*):", "a loop goes through a list or a range", "for i in range(3):"),
@@ -52,6 +59,9 @@ HABITS = (
     ),
     _habit(
         r"(.*-> )?1 - \w+", "1 - sigmoid of a value is the sigmoid of its negative", r"\1scale -1 -> sigmoid"
+    ),
+    _habit(
+        r"(.*\b)?from (\w+(?:, ?\w+)+) -> ([+*-])(.*)", "values are joined by a joint", r"\1from \2 -> {\3}\4"
     ),
     _habit(r".*-> [+*]( .*)?", "values are joined by a joint", "(identity | relu) -> add"),
     _habit(r"((?:el)?if .*\S|.* when .*\S|require .*\S) ?=> ?(.*)", "to compare, write >=", r"\1 >= \2"),
@@ -126,7 +136,7 @@ HABITS = (
     _habit(r"(?:\w+ = )?\w+\.mean\(.*\(?(?:2, ?3|-2, ?-1)[)\]]\)", "the mean of a map", "gap"),
     _habit(r"(\w+ = )\((.*,.*)\)", "a tuple is a list", r"\1[\2]"),
     _habit(r"(.*\d+x\d+.*, )\((.*,.*)\)(.*)", "a tuple is a list", r"\1[\2]\3"),
-    _habit(r"(.*)\((\d+), ?(\d+)\)(.*)", "sizes are written 3x3", r"\1\2x\3\4"),
+    _habit(r"(.*(?<!\w))\((\d+), ?(\d+)\)(.*)", "sizes are written 3x3", r"\1\2x\3\4"),
     _habit(
         r"(.*[\w)] |.*=) ?\((\w+), ?(\w+)\)((?:,| as | ->).*)?",
         "dimensions that are computed",
