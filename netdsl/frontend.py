@@ -5,6 +5,7 @@ Front ends are distributions of their own (entry point `netdsl.frontends`); no f
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,6 +17,7 @@ from netdsl.ir.verify import GraphError
 from netdsl.network import Network
 from netdsl.ops import points
 from netdsl.record import Record
+from netdsl.syntax.layout import LIMIT
 
 GROUP = "netdsl.frontends"
 Inputs = Mapping[str, Sequence[int]] | Sequence[int] | None
@@ -38,11 +40,27 @@ class Lifted(Record):
     net: Network
     model: Any
     checks: tuple[Check, ...]
+    given: Graph
+    """The graph of the model, whose scopes hold what constructors were given."""
 
     @property
     def text(self) -> str:
-        """The spec."""
-        return self.net.recipe.net.file.source.text
+        """The spec, with a comment on the names in it that the model does not have."""
+        text = self.net.recipe.net.file.source.text
+        names = ", ".join(f"{name} of {block}" for block, name in self.named)
+        lines = textwrap.wrap(f"Names that the model does not have: {names}", LIMIT - 2) if names else []
+        return "".join(f"# {line}\n" for line in lines) + "\n" * bool(lines) + text
+
+    @property
+    def named(self) -> tuple[tuple[str, str], ...]:
+        """The arguments that have no name in the model: those of blocks whose constructors were given no such one."""
+        known = {scope.path: scope.args for scope in self.given.tree.scopes()}
+        found: dict[tuple[str, str], None] = {}
+        for scope in self.net.graph.tree.scopes():
+            if scope.kind == "block":
+                own = known.get(scope.path, {})
+                found.update({(scope.block, name): None for name in scope.args if name not in own})
+        return tuple(found)
 
     @property
     def weights(self) -> Mapping[str, Any]:
@@ -133,7 +151,7 @@ def lift(source: Any, inputs: Inputs = None, **args: Any) -> Lifted:
         except GraphError as error:
             raise NetError([Diagnostic("E581", f"no spec makes {read.name}: {error}")]) from None
         if all(check.ok for check in checks):
-            return Lifted(net, read.model, checks)
+            return Lifted(net, read.model, checks, read.graph)
     wrong = [check for check in checks if not check.ok]
     raise NetError([Diagnostic("E582", f"what was lifted is not {read.name}: {check}") for check in wrong])
 

@@ -1339,3 +1339,34 @@ def test_an_average_of_timms_counts_what_it_pads() -> None:
         if "pool" in node.op.name
     )
     assert (op.pad, op.count_include_pad) == (Pad("tf"), True)
+
+
+def test_names_that_the_model_does_not_have() -> None:
+    """A comment lists them; what constructors are given has their names."""
+
+    class Layer(nn.Module):
+        def __init__(self, width: int) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, width, 3 if width < 8 else 5)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.conv(x)
+
+    def two() -> nn.Module:
+        class Two(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.a, self.b, self.c = Layer(4), Layer(8), Layer(16)
+
+            def forward(self, x: Tensor) -> Tensor:
+                return torch.cat([self.a(x).mean((2, 3)), self.b(x).mean((2, 3)), self.c(x).mean((2, 3))], 1)
+
+        return Two()
+
+    found = lift(two, (3, 16, 16))
+    assert found.named == (("Layer", "k"),)
+    assert found.text.startswith(
+        "# Names that the model does not have: k of Layer\n\nblock Layer(k: dims, width):"
+    )
+    assert netdsl.format(found.text) == found.text
+    assert {name for _, name in lift(two(), (3, 16, 16)).named} == {"k", "c"}

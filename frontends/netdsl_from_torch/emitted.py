@@ -11,15 +11,16 @@ from collections.abc import Callable, Sequence
 from math import isqrt
 from typing import TYPE_CHECKING, Any
 
-from netdsl.ir.types import Dims, Init
+from netdsl.ir.types import Dims, Init, Pad
 from netdsl.ops.attention import Attend, Qkv, RelativeBias
 from netdsl.ops.linear import Linear
 from netdsl.ops.move import PadTo
 from netdsl.ops.part import Slice, Split
 from netdsl.ops.partition import Partition, Unwindows, WindowMask, Windows
+from netdsl.ops.pool import AvgPool, MaxPool
 from netdsl.ops.source import Weight
-from netdsl_from_torch.common import size_of
-from netdsl_from_torch.layout import Layout, Unknown, own_dims, whole
+from netdsl_from_torch.common import dims_of, size_of, stride_of
+from netdsl_from_torch.layout import Layout, Unknown, whole
 from netdsl_from_torch.ops import sliced
 
 if TYPE_CHECKING:
@@ -101,12 +102,15 @@ def relative_bias(at: Translation, table: Tensor, index: Tensor, places: int) ->
         raise Unknown("its index is no buffer of the model")
     size = Dims((side, side))
     rows = at.layout(table)
+    if not at.key(table) and rows.shape.axes == "hwc":  # the op takes a map of rows
+        base = at.whole(rows.value)
+        *_, h, w, c = base.dims
+        rows = base if rows.dims[-2:] == ((*h, *w), c) else rows
     if at.key(table):
         rows = at.weight(rows, tuple(table.shape), False, "")
     inits = {"": Init("relative_positions", tuple(size))}
     steps = at.put(Weight(shape=tuple(index.shape), learned=False, inits=inits), home=key)
-    made = at.put(RelativeBias(size=size), at.settled(rows), steps)
-    return made.replace(dims=own_dims(made.shape, None))
+    return at.put(RelativeBias(size=size), at.settled(rows), steps)
 
 
 @_plain
@@ -139,6 +143,26 @@ def attend_by_heads(
 def pad_to_multiple(at: Translation, x: Tensor, size: Size) -> Layout:
     """pad_to."""
     return at.put(PadTo(size=Dims(size)), at.settled(x))
+
+
+@_plain
+def max_pool2d_same(
+    at: Translation, x: Tensor, kernel_size: int | Size, stride: int | Size, dilation: int | Size = 1
+) -> Layout:
+    """Maxpool, with TensorFlow's padding."""
+    steps = stride_of(kernel_size, stride)
+    op = MaxPool(kernel=dims_of(kernel_size), stride=steps, pad=Pad("tf"), dilation=size_of(dilation))
+    return at.put(op, at.map(x))
+
+
+@_plain
+def avg_pool2d_same(
+    at: Translation, x: Tensor, kernel_size: int | Size, stride: int | Size, count_include_pad: bool = True
+) -> Layout:
+    """Avgpool, with TensorFlow's padding."""
+    steps, kernel = stride_of(kernel_size, stride), dims_of(kernel_size)
+    op = AvgPool(kernel=kernel, stride=steps, pad=Pad("tf"), count_include_pad=count_include_pad)
+    return at.put(op, at.map(x))
 
 
 @_plain

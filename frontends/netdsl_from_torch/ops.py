@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from netdsl.ir.graph import Value
-from netdsl.ir.types import Dims, Pad
+from netdsl.ir.types import Dims, Init, Pad
 from netdsl.ops import catalogue
 from netdsl.ops.activation import (
     Activation,
@@ -53,6 +53,7 @@ from netdsl.ops.part import Slice, Split, Token
 from netdsl.ops.pool import AvgPool, GlobalAvgPool, MaxPool
 from netdsl.ops.reduce import Amax, Mean, Reduction
 from netdsl.ops.resize import Resize, Upsample
+from netdsl.ops.source import Weight
 from netdsl.ops.window import SAME, VALID
 from netdsl_from_torch.common import dims_of, pair_of, size_of, stride_of
 from netdsl_from_torch.layout import BATCH, Atom, Drawn, Layout, Places, Scores, Unknown, whole
@@ -202,9 +203,9 @@ def linear(at: Translation, input: Tensor, weight: Tensor, bias: Tensor | None =
 def of_rows(at: Translation, op: Op, input: Tensor, home: str) -> Layout:
     """Put an op of each token's channels; tokens of all samples may come in any order, such as in one dimension."""
     x = at.layout(input)
-    if at.key(input):
-        return at.put(op, at.settled(x), home=home)
-    base = whole(x.value, x.shape, at.batch)
+    if key := at.key(input):
+        return at.put(op, _steps_between(at, x, key) or at.settled(x), home=home)
+    base = at.whole(x.value)
     if (
         x.shape.axes[-1] != "c" and x.dims[0] != base.dims[0] and base.dims[0] in x.dims
     ):  # samples are not first
@@ -218,6 +219,15 @@ def of_rows(at: Translation, op: Op, input: Tensor, home: str) -> Layout:
         return at.put(op, at.settled(x), home=home)
     y = at.put(op, base, home=home)
     return y.replace(dims=(*x.dims[:-1], y.dims[-1]))
+
+
+def _steps_between(at: Translation, x: Layout, key: str) -> Layout | None:
+    """Return a buffer of how far the places of windows are apart, in both directions; None if it is another."""
+    shape = tuple(x.shape)
+    if len(shape) != 4 or (shape[0], shape[-1]) != (1, 2) or not shape[1] % 2 == shape[2] % 2 == 1:
+        return None
+    coords = {"": Init("relative_coords")}
+    return at.put(Weight(shape=shape[1:], axes="hwc", batch=True, learned=False, inits=coords), home=key)
 
 
 @translates("batch_norm")

@@ -93,6 +93,8 @@ class Translation:
         self.made: list[Made] = []
         self.shapes: list[tuple[Shape, ...]] = []
         """By what is made the shapes of its outputs."""
+        self.samples: list[int | None] = []
+        """By what is made for how many samples that is: all, or one or none where it is made of parameters alone."""
         self.tensors: dict[int, Layout] = {}
         self.apart: dict[int, Apart] = {}
         """By tensor what it holds that is no value of a net."""
@@ -147,7 +149,7 @@ class Translation:
             found = self.translated(call)
             self.give(call.result, found)
         except Unknown as unknown:
-            del self.made[begun:], self.shapes[begun:]
+            del self.made[begun:], self.shapes[begun:], self.samples[begun:]
             self.seen = {key: x for key, x in self.seen.items() if int(x.value.node) < begun}
             if not isinstance(unknown, Follows):
                 self.causes.append(Cause(call.name.strip("_"), str(unknown), call.frame.path, call.place))
@@ -196,6 +198,7 @@ class Translation:
             if 1 <= len(sizes) <= 3:
                 value = Value(str(len(self.made)))
                 shape = Shape(*sizes, axes=self._guessed(call, sizes))
+                self.samples.append(self.batch)
                 self.made.append(Made(Input(shape=tuple(sizes)), (), "", self.frame, self.event))
                 self.shapes.append((shape,))
                 self.tensors[id(tensor)] = whole(value, shape, self.batch)
@@ -324,7 +327,9 @@ class Translation:
         x = self.layout(tensor)
         if x.value.node.startswith(LEARNED):
             return self.learned(x, len(x.dims) - 1 if x.dims[0] and x.dims[0][0].axis == "=" else len(x.dims))
-        if x.dims == own_dims(x.shape, self.batch) or x.dims == own_dims(x.shape, None):
+        if x.dims in [
+            own_dims(x.shape, size) for size in (self.batch, None, self.samples[int(x.value.node)])
+        ]:
             return x
         frame = self.tape.events[x.made].frame if 0 <= x.made < len(self.tape.events) else self.frame
         key = (x.value, x.dims, id(frame))
@@ -373,7 +378,7 @@ class Translation:
 
     def whole(self, value: Value) -> Layout:
         """Return a value that was made."""
-        return whole(value, self.shapes[int(value.node)][value.port], self.batch)
+        return whole(value, self.shapes[int(value.node)][value.port], self.samples[int(value.node)])
 
     def joined_in(self, value: Value) -> list[Layout]:
         """Return the values whose channels one is made of, [] where nothing joins them."""
@@ -398,19 +403,25 @@ class Translation:
         except OpError as error:
             raise Unknown(error.message) from None
         node = str(len(self.made))
+        many = [size for value in reads if (size := self.samples[int(value.node)]) is not None]
+        if isinstance(op, Weight):
+            many = [1] * op.batch
+        elif not reads:
+            many = [self.batch]
+        self.samples.append(max(many, default=None))
         self.made.append(Made(op, reads, home, self.frame, self.event))
         self.shapes.append(shapes)
-        batch = None if isinstance(op, Weight) else self.batch
+        batch = None if isinstance(op, Weight) else self.samples[-1]
         return tuple(whole(Value(node, port), shape, batch) for port, shape in enumerate(shapes))
 
     def pointwise(self, op: Op, tensor: Any) -> Layout:
         """Apply an op that does the same with every number, wherever it is in the tensor."""
         x = self.layout(tensor)
         if x.value.node.startswith(LEARNED):
-            raise Unknown("it takes a parameter of the model")
+            return self.put(op, self.learned(x, len(x.dims)))
         if len(x.dims) <= len(x.shape):  # flattened, which is said where it is
             return self.put(op, self.settled(x))
-        return self.put(op, whole(x.value, x.shape, self.batch)).replace(dims=x.dims)
+        return self.put(op, self.whole(x.value)).replace(dims=x.dims)
 
     def joined(self, op: type[Elementwise], a: Any, b: Any) -> Layout:
         """Join two tensors, place by place."""

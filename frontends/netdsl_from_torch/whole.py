@@ -6,6 +6,8 @@ from collections.abc import Callable
 from math import log
 from typing import TYPE_CHECKING, Any
 
+from torch import nn
+
 from netdsl.ir.types import Dims, Init, Pad
 from netdsl.ops.activation import Exp, HardTanh, Relu, Sigmoid
 from netdsl.ops.attention import Attend, Attention, Qkv, RelativeBias
@@ -21,16 +23,20 @@ from netdsl.ops.pool import AvgPool, BlurPool, MaxPool
 from netdsl.ops.source import Weight
 from netdsl_from_torch.common import dims_of, size_of, stride_of
 from netdsl_from_torch.layout import Layout, Unknown
-from netdsl_from_torch.ops import convolution
+from netdsl_from_torch.ops import convolution, of_rows
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from netdsl_from_torch.translate import Translation
 
 Whole = Callable[..., Any]
 MODULES: dict[str, Whole] = {}
 """By library and class what a module is: layouts."""
+
+
+WRITTEN: dict[str, type[nn.Module]] = {"Conv2dSame": nn.Conv2d, "UnbiasedKeys": nn.Linear}
+"""Classes that the torch backend writes into modules, with their bases; that they are these, the proof shows."""
 
 
 def module(*names: str) -> Callable[[Whole], Whole]:
@@ -44,7 +50,11 @@ def module(*names: str) -> Callable[[Whole], Whole]:
 
 
 def _name(one: nn.Module) -> str:
-    return f"{type(one).__module__.partition('.')[0]}.{type(one).__name__}"
+    """Return the library and class of a module; no library for what the torch backend writes into files."""
+    name = type(one).__name__
+    written = any(type(one).__name__ == cls and isinstance(one, base) for cls, base in WRITTEN.items())
+    library = type(one).__module__.partition(".")[0]
+    return f".{name}" if written and f"{library}.{name}" not in MODULES else f"{library}.{name}"
 
 
 def is_whole(one: nn.Module) -> bool:
@@ -78,12 +88,18 @@ def drop_path(at: Translation, one: Any, x: Tensor) -> Layout:
     return at.pointwise(DropPath(p=float(one.drop_prob or 0)), x)
 
 
-@module("timm.Conv2dSame")
+@module("timm.Conv2dSame", ".Conv2dSame")
 def conv2d_same(at: Translation, one: Any, x: Tensor) -> Layout:
     """Conv or dwconv with TensorFlow's padding."""
     y = at.map(x)
     op = convolution(y.shape.c, one.weight, one.bias, one.stride, 0, one.dilation, one.groups)
     return at.put(op.replace(pad=Pad("tf")), y, home=at.frame.path)
+
+
+@module(".UnbiasedKeys")
+def unbiased_keys(at: Translation, one: Any, x: Tensor) -> Layout:
+    """qkv, whose keys have no bias."""
+    return of_rows(at, Qkv(key_bias=False), x, at.frame.path)
 
 
 @module("timm.StdConv2d", "timm.StdConv2dSame")
