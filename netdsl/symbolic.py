@@ -1096,7 +1096,23 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 
 # ---------------------------------------------------------------- text
 
-_BINDING = {"if": 0, "or": 1, "and": 2, "not": 3, "+": 5, "-": 5, "*": 6, "/": 6, "//": 6, "%": 6, "**": 8}
+BINDING = {
+    "if": 0,
+    "or": 1,
+    "and": 2,
+    "not": 3,
+    "+": 5,
+    "-": 5,
+    "*": 6,
+    "/": 6,
+    "//": 6,
+    "%": 6,
+    "@": 6,
+    "**": 8,
+}
+"""How tightly operators bind."""
+COMPARING = 4
+"""And all comparisons."""
 _LOOSE, _TIGHT = 0, 9
 
 
@@ -1153,7 +1169,7 @@ def _factors(coefficient: int, atoms: Sequence[Atom], rename: Names) -> tuple[st
             shown.append(text(atom, rename, 6 if not shown else 7))
     if len(shown) == 1:
         ((atom, power),) = counts.items()
-        own = 8 if power > 1 else (_TIGHT if atom.op not in _BINDING else _BINDING[atom.op])
+        own = 8 if power > 1 else (_TIGHT if atom.op not in BINDING else BINDING[atom.op])
         own = _TIGHT if atom.op == "group" and power == 1 else own
         return shown[0], own
     return " * ".join(shown), 6
@@ -1214,7 +1230,7 @@ def _atom_text(atom: Atom, rename: Names) -> tuple[str, int]:
     if op == "not":
         return f"not {text(args[0], rename, 3)}", 3
     if op in ("is none", "is not none"):
-        return f"{text(args[0], rename, 5)} {op.replace('none', 'None')}", 4
+        return f"{text(args[0], rename, 5)} {op.replace('none', 'None')}", COMPARING
     if op == "group":
         return _poly_text(args[0], rename)
     if op in ("sum", "any"):
@@ -1227,16 +1243,16 @@ def _atom_text(atom: Atom, rename: Names) -> tuple[str, int]:
     if op in ("is", "is not"):
         shown = args[1].args[0].text(text(args[0], rename, 5))
         if shown.endswith(")"):
-            return (shown, _TIGHT) if op == "is" else (f"not {shown}", _BINDING["not"])
-        return shown.replace(" is ", f" {op} "), 4
+            return (shown, _TIGHT) if op == "is" else (f"not {shown}", BINDING["not"])
+        return shown.replace(" is ", f" {op} "), COMPARING
     if op in _COMPARE or op in ("in", "not in"):
-        return f"{text(args[0], rename, 5)} {op} {text(args[1], rename, 5)}", 4
+        return f"{text(args[0], rename, 5)} {op} {text(args[1], rename, 5)}", COMPARING
     if op == "**":
         base, exponent = text(args[0], rename, 9), text(args[1], rename, 7)
         return _power(base, exponent), 8
     if op == "or":  # `and` binds tighter, which few know by heart
-        return " or ".join(text(arg, rename, 3 if _is_and(arg) else 1) for arg in args), _BINDING[op]
-    own = _BINDING[op]
+        return " or ".join(text(arg, rename, 3 if _is_and(arg) else 1) for arg in args), BINDING[op]
+    own = BINDING[op]
     right = own if op == "+" or (op in ("and", "or")) else own + 1
     if op == "//" and isinstance(args[0], Poly) and len(args[0].parts) > 1 and args[0].negative:
         return f"-({text(args[0].scaled(-1), rename)}) // {text(args[1], rename, right)}", own

@@ -20,6 +20,8 @@ from netdsl.emission.code import (
 )
 from netdsl.ir.types import Scheduled
 from netdsl.symbolic import (
+    BINDING,
+    COMPARING,
     COMPARISONS,
     Poly,
     SymBool,
@@ -110,7 +112,7 @@ def binding(expr: Expr) -> int:
         return tightness(expr.value) if symbolic(expr.value) else 9
     if not isinstance(expr, Binary):
         return 9
-    return {"or": 1, "and": 2, "==": 4, "!=": 4, "+": 5, "-": 5}.get(expr.operator, 6)
+    return BINDING.get(expr.operator, COMPARING)
 
 
 def _left(expr: Binary) -> Expr:

@@ -22,9 +22,9 @@ from netdsl.ir.types import Dims
 from netdsl.lifting.items import Column, Item, OpWord, Word, everything, op_word
 from netdsl.lifting.overlay import OP
 from netdsl.lifting.rows import Rows, Unsolvable
-from netdsl.lifting.words import negated, written
+from netdsl.lifting.words import expression, word, written
 from netdsl.ops import catalogue
-from netdsl.symbolic import make_divisible
+from netdsl.symbolic import Atom, make_divisible, negated
 from netdsl.syntax.tokens import keywords
 
 ROLES = {"channels": "c", "kernel": "k", "first": "stride", "p": "drop", OP: "act", "count": "n"}
@@ -53,10 +53,10 @@ FEW = 6
 MULTIPLES = 4
 """How many ratios to what comes in are still few."""
 
-ROUNDINGS: list[tuple[str, Callable[[float], int]]] = [
-    ("int({})", int),
-    ("round({})", round),
-    *[(f"make_divisible({{}}, {by})", partial(make_divisible, divisor=by)) for by in DIVISORS],
+ROUNDINGS: list[tuple[tuple[Any, ...], Callable[[float], int]]] = [
+    (("int",), int),
+    (("round",), round),
+    *[(("make_divisible", by), partial(make_divisible, divisor=by)) for by in DIVISORS],
 ]
 """How widths are made of numbers that are no whole ones."""
 COMPARED: dict[str, Callable[[int, int], bool]] = {
@@ -106,12 +106,17 @@ class Parameter:
 class Rule(NamedTuple):
     """An expression."""
 
-    text: str
-    """With the numbers of parameters in braces."""
+    whole: Atom
+    """In which parameters have their numbers, in braces, for names."""
     bases: frozenset[int]
     """The parameters in it."""
     cost: float
     """Its length."""
+
+    @property
+    def text(self) -> str:
+        """What it is written as, but for the names of parameters."""
+        return expression(self.whole)
 
 
 class Class:
@@ -138,7 +143,7 @@ class Class:
         self.lists = lists
         self.makes = rows.column(makes)
         self.sizes = {name: rows.column(column) for name, column in sizes.items()}
-        self.usual: dict[str, int] = {}
+        self.usual: dict[Atom, int] = {}
         """The conditions that a shortcut usually has: 0 for that of the stride, 1 for that of the channels."""
         self.order = [rows.first[at] for at in order]
         self.items = items
@@ -162,6 +167,8 @@ class Class:
         """The candidates that are places in a list."""
         self.chosen: list[Parameter] = []
         self.rules: dict[Typed, Rule] = {}
+        self.called: Mapping[str, str] = {}
+        """What parameters are called in expressions, by what stands for them."""
         self.ratios: set[Fraction] = {Fraction(1)}
         self._solve()
 
@@ -222,13 +229,13 @@ class Class:
             ]
         chosen = self._choose(options)
         names = self._names(chosen)
+        self.called = {f"{{{at}}}": name for at, name in names.items()}
         for typed, rules in options.items():
             fit = [rule for rule in rules if rule.bases <= chosen.keys()]
             if not fit:
                 raise Unsolvable(typed[0])
             rule = min(fit, key=lambda one: one.cost)
-            text = re.sub(r"\{(\d+)\}", lambda match: names[int(match[1])], rule.text)
-            self.rules[typed] = Rule(text, rule.bases, rule.cost)
+            self.rules[typed] = rule
         self.rules |= {typed: self.rules[one] for typed, one in whole.items()}
         self._oppose()
         for at in sorted(chosen):
@@ -246,7 +253,7 @@ class Class:
             other = kind, _each(column, lambda v: not v)
             if kind == "when" and other in self.rules and rule.cost <= self.rules[other].cost:
                 if not _around(rule.text, self.rules[other].text):
-                    self.rules[other] = rule._replace(text=negated(rule.text))
+                    self.rules[other] = rule._replace(whole=negated(rule.whole))
         labels: dict[str, list[Column]] = {}
         for item, column in self._conditions(self.items, every):
             if item.label and item.kind in ("call", "box"):
@@ -323,34 +330,39 @@ class Class:
 
     # ---------------------------------------------------------------- expressions
 
-    def _bases(self) -> Iterator[tuple[str, Column, frozenset[int], float]]:
-        """Yield what an expression may name: its text, numbers, the parameters in it, and a length."""
+    def _bases(self) -> Iterator[tuple[Atom, Column, frozenset[int], float]]:
+        """Yield what an expression may name: that, its numbers, the parameters in it, and a length."""
         for at, one in enumerate(self.candidates):
-            yield f"{{{at}}}", one.column, frozenset((at,)), 1.0
+            yield _parameter(at), one.column, frozenset((at,)), 1.0
         for at in self.indices:
             pairs = zip(self.rows.instances, self.candidates[at].column, strict=True)
             channels = tuple([self.lists[one][place] for one, place in pairs])
-            yield f"x[{{{at}}}].c", channels, frozenset((at,)), 1.2
+            yield (
+                Atom("attr", (Atom("item", (word("x"), _parameter(at))), "c")),
+                channels,
+                frozenset((at,)),
+                1.2,
+            )
         for name, column in (*self.features.items(), *self.rows.turns.items()):
             if not _constant(column):
-                yield name, column, frozenset(), 1.0
+                yield word(name), column, frozenset(), 1.0
 
     def _expressions(self, target: Column, role: str) -> Iterator[Rule]:
         cares = [at for at, value in enumerate(target) if value is not MISSING]
         if _constant(target):  # of what few instances have
             value = target[cares[0]]
             wide = type(value) is int and value > SMALL
-            yield Rule(written(value), frozenset(), 3.0 if wide else 1.5)
+            yield Rule(word(written(value)), frozenset(), 3.0 if wide else 1.5)
         bases = list(self._bases())
         kind = _kind(target)
         few = len({target[at] for at in cares}) <= 2
-        for text, column, used, cost in bases:
+        for whole, column, used, cost in bases:
             if used and _kind(column) != kind and not (kind == "float" and _kind(column) == "int"):
                 continue
             if all(column[at] == target[at] and column[at] is not MISSING for at in cares) and (
                 used or not role.startswith(("stride", "n", "dilation"))
             ):
-                yield Rule(text, used, cost)
+                yield Rule(whole, used, cost)
         if kind == "int":
             yield from self._of_turns(target, cares)
         if kind != "int" or role.startswith(("stride", "dilation", "first")) or role == "n":
@@ -365,70 +377,70 @@ class Class:
         wanted = [target[at] for at in cares]
         if min(wanted) < 1:
             return
-        for text, column, used, _ in numbers:
+        for whole, column, used, _ in numbers:
             own = [column[at] for at in cares]
             penalty = (0.5 if used else 0.0) + (1.0 if few and not used else 0.0)
-            yield from _scaled(text, own, wanted, used, penalty)
+            yield from _scaled(whole, own, wanted, used, penalty)
         for (a, one, used, _), (b, two, more, _) in combinations(numbers, 2):
             if not used and not more:
                 continue
             own = [one[at] * two[at] for at in cares]
             if own == wanted:
-                yield Rule(f"{a}*{b}", used | more, 3.2 if used and more else 2.1)
+                yield Rule(Atom("*", (a, b)), used | more, 3.2 if used and more else 2.1)
             else:
-                yield from _scaled(f"{a}*{b}", own, wanted, used | more, 2.5, rounding=False)
+                yield from _scaled(Atom("*", (a, b)), own, wanted, used | more, 2.5, rounding=False)
             for x, y, (left, right) in ((a, b, (one, two)), (b, a, (two, one))):
                 if all(left[at] // right[at] == target[at] for at in cares):
-                    yield Rule(f"{x}//{y}", used | more, 3.2)
+                    yield Rule(Atom("//", (x, y)), used | more, 3.2)
             if all(one[at] + two[at] == target[at] for at in cares):
-                yield Rule(f"{a} + {b}", used | more, 3.6)
+                yield Rule(Atom("+", (a, b)), used | more, 3.6)
         ratios = [base for base in bases if base[2] and _kind(base[1]) == "float"]
         for (a, ratio, used, _), (b, column, more, _) in product(ratios, numbers):
             if any(ratio[at] is MISSING for at in cares):
                 continue
             own = [ratio[at] * column[at] for at in cares]
-            for text, function in ROUNDINGS:
+            for (name, *further), function in ROUNDINGS:
                 if [function(value) for value in own] == wanted and not few:
                     cost = 4.4 if own == wanted else 4.6 if function in (int, round) else 4.5
-                    yield Rule(text.replace("{}", f"{a} * {b}"), used | more, cost)
+                    yield Rule(_call(name, Atom("*", (a, b)), *further), used | more, cost)
 
-    def _places(self) -> Iterator[tuple[str, Column, frozenset[int]]]:
+    def _places(self) -> Iterator[tuple[Atom, Column, frozenset[int]]]:
         """Yield the numbers that are places in a list: those of turns, and some parameters."""
         for name, column in self.rows.turns.items():
-            yield name, column, frozenset()
+            yield word(name), column, frozenset()
         for at in self.indices:
-            yield f"{{{at}}}", self.candidates[at].column, frozenset((at,))
+            yield _parameter(at), self.candidates[at].column, frozenset((at,))
 
     def _of_turns(self, target: Column, cares: Sequence[int]) -> Iterator[Rule]:
         """Yield expressions of the numbers of turns: how far they are from others, and powers of two."""
         wanted = [target[at] for at in cares]
-        for text, column, used in self._places():
+        for place, column, used in self._places():
             factors = {Fraction(value, 2 ** column[at]) for value, at in zip(wanted, cares, strict=True)}
             (factor,) = factors if len(factors) == 1 else (Fraction(1, 2),)
             if not _constant([column[at] for at in cares]) and factor.denominator == 1:
-                yield Rule(f"{factor}*2**{text}" if factor != 1 else f"2**{text}", used, 3.0)
+                yield Rule(_times(int(factor), Atom("**", (2, place))), used, 3.0)
         for (a, one, used), (b, two, more) in permutations(self._places(), 2):
             apart = [one[at] - two[at] for at in cares]
             if apart == wanted:
-                yield Rule(f"{a} - {b}", used | more, 2.6)
+                yield Rule(Atom("-", (a, b)), used | more, 2.6)
             elif [number - 1 for number in apart] == wanted:
-                yield Rule(f"{a} - {b} - 1", used | more, 3.0)
+                yield Rule(Atom("-", (Atom("-", (a, b)), 1)), used | more, 3.0)
             elif min(apart) >= 0 and [2**number for number in apart] == wanted:
-                yield Rule(f"2**({a} - {b})", used | more, 3.2)
+                yield Rule(Atom("**", (2, Atom("-", (a, b)))), used | more, 3.2)
 
     # ---------------------------------------------------------------- conditions
 
-    def _atoms(self) -> Iterator[tuple[str, Column, frozenset[int], float]]:
+    def _atoms(self) -> Iterator[tuple[Atom, Column, frozenset[int], float]]:
         """Yield simple conditions, and whether they hold in each instance."""
-        channels = [(f"{name}", column) for name, column in self.features.items()]
+        channels = [(word(name), column) for name, column in self.features.items()]
         for at, one in enumerate(self.candidates):
-            text, used, column = f"{{{at}}}", frozenset((at,)), one.column
+            whole, used, column = _parameter(at), frozenset((at,)), one.column
             if one.kind == "bool":
-                yield text, column, used, 1.2
-                yield f"not {text}", _each(column, lambda v: not v), used, 1.6
+                yield whole, column, used, 1.2
+                yield Atom("not", (whole,)), _each(column, lambda v: not v), used, 1.6
                 continue
             if one.name == "stride":
-                self.usual |= {f"{text} == 1": 0, f"{text} != 1": 0}
+                self.usual |= {Atom(sign, (whole, word("1"))): 0 for sign in ("==", "!=")}
             if (
                 one.kind in ("int", "float", "dims", "pad") and one.role != ROLES["p"]
             ):  # that may be a schedule
@@ -443,70 +455,71 @@ class Class:
                             else 4.0
                         )
                         yield (
-                            f"{text} == {written(value)}",
+                            Atom("==", (whole, word(written(value)))),
                             _each(column, lambda v, w=value: v == w),
                             used,
                             2.5 + dear,
                         )
                         yield (
-                            f"{text} != {written(value)}",
+                            Atom("!=", (whole, word(written(value)))),
                             _each(column, lambda v, w=value: v != w),
                             used,
                             2.4 + dear,
                         )
                 if one.kind != "dims" and one.kind != "pad" and 0 in values:
-                    yield f"{text} > 0", _each(column, lambda v: v > 0), used, 2.3
+                    yield Atom(">", (whole, 0)), _each(column, lambda v: v > 0), used, 2.3
             if one.kind == "int":
                 for name, feature in channels:
                     for ratio in sorted(self.ratios):
                         scaled = _each(column, lambda v, r=ratio: v * r)
-                        side = text if ratio == 1 else f"{ratio}*{text}"
+                        side = _times(int(ratio), whole)
                         pairs = list(zip(feature, scaled, strict=True))
                         equal = tuple([MISSING if b is MISSING else a == b for a, b in pairs])
                         cost = 3.0 + 0.5 * (ratio != 1)
                         if self.makes and scaled == self.makes:
-                            self.usual |= {f"{name} == {side}": 1, f"{name} != {side}": 1}
-                        yield f"{name} == {side}", equal, used, cost
-                        yield f"{name} != {side}", _each(equal, lambda v: not v), used, cost
-        whole = [(at, one) for at, one in enumerate(self.candidates) if one.kind == "int"]
-        for (at, one), (also, two) in combinations(whole, 2):
+                            self.usual |= {Atom(sign, (name, side)): 1 for sign in ("==", "!=")}
+                        yield Atom("==", (name, side)), equal, used, cost
+                        yield Atom("!=", (name, side)), _each(equal, lambda v: not v), used, cost
+        ints = [(at, one) for at, one in enumerate(self.candidates) if one.kind == "int"]
+        for (at, one), (also, two) in combinations(ints, 2):
             pairs = list(zip(one.column, two.column, strict=True))
             equal = tuple([MISSING if MISSING in pair else pair[0] == pair[1] for pair in pairs])
-            yield f"{{{at}}} == {{{also}}}", equal, frozenset((at, also)), 3.0
-            yield f"{{{at}}} != {{{also}}}", _each(equal, lambda v: not v), frozenset((at, also)), 3.0
+            both = _parameter(at), _parameter(also)
+            yield Atom("==", both), equal, frozenset((at, also)), 3.0
+            yield Atom("!=", both), _each(equal, lambda v: not v), frozenset((at, also)), 3.0
         for (one_, a, some), (two_, b, others) in combinations(self._places(), 2):
             for sign, holds in COMPARED.items():
                 column = tuple([holds(x, y) for x, y in zip(a, b, strict=True)])
-                yield f"{one_} {sign} {two_}", column, some | others, 2.5
-        for (one_, a), (two_, b) in combinations(self.sizes.items(), 2):
+                yield Atom(sign, (one_, two_)), column, some | others, 2.5
+        for (first, a), (second, b) in combinations(self.sizes.items(), 2):
             alike = tuple([x == y for x, y in zip(a, b, strict=True)])
-            yield f"{one_} == {two_}", alike, frozenset(), 3.0
-            yield f"{one_} != {two_}", _each(alike, lambda v: not v), frozenset(), 3.0
+            yield Atom("==", (word(first), word(second))), alike, frozenset(), 3.0
+            yield Atom("!=", (word(first), word(second))), _each(alike, lambda v: not v), frozenset(), 3.0
         for name, feature in channels:
             values = list(dict.fromkeys(feature))
             for value in values if len(values) <= 3 else ():
-                yield f"{name} == {value}", _each(feature, lambda v, w=value: v == w), frozenset(), 7.0
-                yield f"{name} != {value}", _each(feature, lambda v, w=value: v != w), frozenset(), 7.0
+                yield Atom("==", (name, value)), _each(feature, lambda v, w=value: v == w), frozenset(), 7.0
+                yield Atom("!=", (name, value)), _each(feature, lambda v, w=value: v != w), frozenset(), 7.0
 
     def _tests(
-        self, target: Column, atoms: Sequence[tuple[str, Column, frozenset[int], float]]
+        self, target: Column, atoms: Sequence[tuple[Atom, Column, frozenset[int], float]]
     ) -> Iterator[Rule]:
         cares = [at for at, value in enumerate(target) if value is not MISSING]
         wanted = tuple([target[at] for at in cares])
         for at, one in enumerate(self.candidates):
             if one.column == target:
-                yield Rule(f"{{{at}}}", frozenset((at,)), 1.0)
+                yield Rule(_parameter(at), frozenset((at,)), 1.0)
         parts = []
-        for text, column, used, cost in atoms:
+        for whole, column, used, cost in atoms:
             own = tuple([column[at] for at in cares])
             if MISSING in own:
                 continue
-            usual = self.usual.get(text)
+            usual = self.usual.get(whole)
             if own == wanted:
-                yield Rule(text, used, cost)
+                yield Rule(whole, used, cost)
             if not _constant(own) and (own != wanted or usual is not None) and used:
-                parts.append((text, own, used, cost, usual))
-        for word, need in (("or", True), ("and", False)):
+                parts.append((whole, own, used, cost, usual))
+        for junction, need in (("or", True), ("and", False)):
             # each part of an `or` holds only where the whole does; of an `and` wherever it does
             fit = [
                 part
@@ -517,10 +530,10 @@ class Class:
                 both = [(a or b) if need else (a and b) for a, b in zip(left[1], right[1], strict=True)]
                 if tuple(both) == wanted:
                     first, second = sorted((left, right), key=lambda part: part[3])
-                    text = f"{first[0]} {word} {second[0]}"
-                    both_usual = {left[4], right[4]} == {0, 1} and text.count(" != " if need else " == ") == 2
+                    signs = {left[0].op, right[0].op}
+                    both_usual = {left[4], right[4]} == {0, 1} and signs == {"!=" if need else "=="}
                     cost = USUALLY if both_usual else left[3] + right[3] + 0.5
-                    yield Rule(text, left[2] | right[2], cost)
+                    yield Rule(Atom(junction, (first[0], second[0])), left[2] | right[2], cost)
 
     # ---------------------------------------------------------------- the choice
 
@@ -607,18 +620,36 @@ class Class:
                 return ""
             return f"[{', '.join(self.said(one, key) or written(_first(one)) for one in parts)}]"
         rule = self.rules.get((_kind(column), column))
-        return rule.text if rule is not None else ""
+        return expression(rule.whole, self.called) if rule is not None else ""
 
     def when(self, item: Item, around: Column) -> str:
         """Return the condition of an item in what has one of its own, "" for none."""
         if item.present == around:
             return ""
         column = tuple([p if a else MISSING for p, a in zip(item.present, around, strict=True)])
-        return self.rules["when", column].text
+        return expression(self.rules["when", column].whole, self.called)
+
+
+def _parameter(at: int) -> Atom:
+    """Return what stands for a parameter in expressions, until it has a name."""
+    return word(f"{{{at}}}")
+
+
+def _call(function: str, *args: Any) -> Atom:
+    return Atom("call", (function, *args))
+
+
+def _times(factor: int, whole: Atom) -> Atom:
+    """Return a product that begins with a number."""
+    if factor == 1:
+        return whole
+    if whole.op == "*":
+        return Atom("*", (_times(factor, whole.args[0]), whole.args[1]))
+    return Atom("*", (factor, whole))
 
 
 def _scaled(
-    text: str,
+    whole: Atom,
     own: Sequence[int],
     wanted: Sequence[int],
     used: frozenset[int],
@@ -629,26 +660,26 @@ def _scaled(
     ratio = Fraction(wanted[0], own[0])
     if all(a * ratio == b for a, b in zip(own, wanted, strict=True)):
         if ratio.denominator == 1 and ratio != 1:
-            yield Rule(f"{ratio.numerator}*{text}", used, 2.2 + extra)
+            yield Rule(_times(ratio.numerator, whole), used, 2.2 + extra)
         elif ratio.numerator == 1 and ratio != 1:
-            yield Rule(f"{text}//{ratio.denominator}", used, 2.3 + extra)
+            yield Rule(Atom("//", (whole, ratio.denominator)), used, 2.3 + extra)
         elif ratio != 1:
-            yield Rule(f"{ratio.numerator}*{text}//{ratio.denominator}", used, 3.4 + extra)
+            yield Rule(Atom("//", (_times(ratio.numerator, whole), ratio.denominator)), used, 3.4 + extra)
         return
     if not rounding or len(set(wanted)) < 2:
         return
     for part in (2, 4, 8, 16, 32):
         if all(max(1, a // part) == b for a, b in zip(own, wanted, strict=True)):
-            yield Rule(f"max(1, {text}//{part})", used, 3.4 + extra)
+            yield Rule(_call("max", 1, Atom("//", (whole, part))), used, 3.4 + extra)
         if all(a // part == b for a, b in zip(own, wanted, strict=True)):
-            yield Rule(f"{text}//{part}", used, 2.3 + extra)
+            yield Rule(Atom("//", (whole, part)), used, 2.3 + extra)
         for divisor in DIVISORS:
             if all(make_divisible(a // part, divisor) == b for a, b in zip(own, wanted, strict=True)):
-                yield Rule(f"make_divisible({text}//{part}, {divisor})", used, 4.2 + extra)
+                yield Rule(_call("make_divisible", Atom("//", (whole, part)), divisor), used, 4.2 + extra)
     for factor in (2, 3, 4, 6):
         for divisor in DIVISORS:
             if all(make_divisible(factor * a, divisor) == b for a, b in zip(own, wanted, strict=True)):
-                yield Rule(f"make_divisible({factor}*{text}, {divisor})", used, 4.2 + extra)
+                yield Rule(_call("make_divisible", _times(factor, whole), divisor), used, 4.2 + extra)
 
 
 def _ratio(column: Column, feature: Column) -> Column | None:

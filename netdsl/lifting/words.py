@@ -12,6 +12,7 @@ from netdsl.elaborate.arguments import Param, op_parameters, position
 from netdsl.elaborate.values import MISSING, show
 from netdsl.ir.types import Dims, Init
 from netdsl.ops import Op
+from netdsl.symbolic import Atom, text
 from netdsl.syntax.tokens import keywords
 
 FREE = frozenset(
@@ -26,6 +27,16 @@ LONG = 10
 """The characters of a number that nobody would write as it is."""
 LARGEST = 1000
 """Of a fraction, below the line."""
+
+
+def word(text: str) -> Atom:
+    """Return what is written as it is, as part of an expression."""
+    return Atom("name", (text,))
+
+
+def expression(whole: Atom, called: Mapping[str, str] = {}) -> str:
+    """Return an expression as a spec has it: printed as emission does, with the spaces of the language."""
+    return re.sub(r" (\*\*|\*|//) ", r"\1", text(whole, called))
 
 
 def written(value: Any) -> str:
