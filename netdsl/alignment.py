@@ -15,6 +15,7 @@ from difflib import SequenceMatcher
 from netdsl.elaborate.values import show
 from netdsl.ir.graph import Graph, Node, Scope
 from netdsl.net import Net
+from netdsl.ops.conv import Conv, DwConv
 
 _ALIGNED = 2_000
 """The most items that are aligned as sequences, which takes the square of their number; beyond it they are paired."""
@@ -63,6 +64,27 @@ class Matching:
         for ones, others in families.values():
             for one, other in self._chosen(ones, others):
                 self._same(one, other)
+        self._match_stateless(old, new)
+
+    def _match_stateless(self, old: Scope, new: Scope) -> None:
+        """Match the layers without weights that are left by their places, since what they are called is no key."""
+        found = {new: old for old, new in self.partner.items()}
+        items: tuple[list[str], list[str]] = [], []
+        for side, scope in enumerate((old, new)):
+            known = found if side else self.partner
+            for item in scope.written:
+                if isinstance(item, str) and (
+                    item in known or not self._weights(side, self.nets[side].graph[item])
+                ):
+                    items[side].append(item)
+        for describe in (layer, _op, _sort):
+            texts = (
+                [self.partner.get(item) or describe(self.nets[0].graph[item]) for item in items[0]],
+                [item if item in found else describe(self.nets[1].graph[item]) for item in items[1]],
+            )
+            for (i, j), (k, m), equal in _blocks(*texts):
+                for one, other in zip(items[0][i:j], items[1][k:m], strict=True) if equal else ():
+                    found[other] = self.partner.setdefault(one, other)
 
     def _same(self, old: Item, new: Item) -> None:
         if isinstance(old, Scope) and isinstance(new, Scope):
@@ -100,11 +122,12 @@ class Matching:
         if isinstance(old, Scope) or isinstance(new, Scope):
             if not (isinstance(old, Scope) and isinstance(new, Scope)):
                 return False
-            return not old.name.isdigit() or old.block == new.block or self._alike(old, new)
+            known = not old.name.isdigit() or old.block == new.block
+            return known or self._alike(old, new) or self._same_weights(old, new)
         if not self._names[0][old].isdigit():
             return True
         a, b = self.nets[0].graph[old], self.nets[1].graph[new]
-        return a.op.name == b.op.name or [*self._weights(0, a)] == [*self._weights(1, b)]
+        return _op(a) == _op(b) or [*self._weights(0, a)] == [*self._weights(1, b)]
 
     def _score(self, pairs: Iterable[Pair]) -> tuple[int, int, int]:
         """Return what is in favour of pairs: weights that keep their shapes, keys that stay, layers that fit."""
@@ -124,7 +147,7 @@ class Matching:
             graph = self.nets[side].graph
             nodes = [graph[name] for name in (item.nodes() if isinstance(item, Scope) else [item])]
             self._held[side, path] = Counter(
-                (node.name[len(path) :], node.op.name, tuple(self._weights(side, node).items()))
+                (node.name[len(path) :], _op(node), tuple(self._weights(side, node).items()))
                 for node in nodes
             )
         return self._held[side, path]
@@ -136,6 +159,14 @@ class Matching:
         """Tell whether most layers of two blocks are called the same, and have weights of the same shapes."""
         a, b = self._holds(0, old), self._holds(1, new)
         return (a & b).total() >= _ALIKE * max(a.total(), b.total(), 1)
+
+    def _same_weights(self, old: Scope, new: Scope) -> bool:
+        """Tell whether two scopes have the same weights under the same names, whatever is between them."""
+        a, b = (
+            {held: count for held, count in self._holds(side, scope).items() if held[2]}
+            for side, scope in enumerate((old, new))
+        )
+        return bool(a) and a == b
 
     # ------------------------------------------------------------ contents
 
@@ -197,7 +228,17 @@ def _label(name: str) -> str:
 
 def _kind(item: Item, graph: Graph) -> str:
     """Return what two items have in common of which one may have become the other."""
-    return f"block {item.block}" if isinstance(item, Scope) else graph[item].op.name
+    return f"block {item.block}" if isinstance(item, Scope) else _op(graph[item])
+
+
+def _op(node: Node) -> str:
+    """Return what an op is called; a depthwise convolution is one with as many groups as channels."""
+    return Conv.name if type(node.op) is DwConv else node.op.name
+
+
+def _sort(node: Node) -> str:
+    """Return of which family an op is, such as activations."""
+    return type(node.op).__module__
 
 
 def layer(node: Node) -> str:

@@ -25,7 +25,8 @@ from netdsl.ir.types import Dims, Scheduled
 from netdsl.lint import Finding, lint
 from netdsl.net import Net
 from netdsl.ops import Op
-from netdsl.ops.conv import Convolution
+from netdsl.ops.conv import Conv, Convolution, DwConv
+from netdsl.ops.joint import Add, Mul
 from netdsl.ops.pool import Pool
 from netdsl.ops.source import Input
 from netdsl.ops.window import both, constant_padding, varies
@@ -36,6 +37,8 @@ from netdsl.sheet import Look, Sheet, markdown
 if TYPE_CHECKING:
     from netdsl.passes.facts import Number
 
+_FEW = 3
+"""How many lines may say of all layers of an op that the same changed."""
 VERSION = 1
 """Of the JSON form, docs/schema/diff.json."""
 
@@ -157,7 +160,7 @@ def compare_all(before: Mapping[str, Net], after: Mapping[str, Net]) -> Differen
 
 def compare(before: Net, after: Net) -> Difference:
     """Return what changed: stage by stage where a net has stages, else block by block."""
-    staged = any(node.stage for net in (before, after) for node in net.graph)
+    staged = all(any(node.stage for node in net.graph) for net in (before, after))
     by = "stage" if staged else "block"
     matching = Matching(before, after)
     return Difference(
@@ -281,11 +284,15 @@ def _matched(matching: Matching, old: str, new: str) -> Iterator[Change]:
 
 def _arguments(matching: Matching, a: Node, b: Node) -> Iterator[Field]:
     """Yield the arguments and inits that differ, or the whole layers if the ops do."""
-    if type(a.op) is not type(b.op):
+    ops = a.op, b.op
+    if {type(op) for op in ops} == {Conv, DwConv}:
+        as_groups = _grouped(matching.nets[0], a), _grouped(matching.nets[1], b)
+        ops = as_groups if as_groups[0].groups == as_groups[1].groups else ops
+    if type(ops[0]) is not type(ops[1]):
         yield Field("layer", layer(a), layer(b))
         return
-    old, new = a.op.arguments(), b.op.arguments()
-    computed, other = _computed(a.op), _computed(b.op)
+    old, new = (op.arguments() for op in ops)
+    computed, other = map(_computed, ops)
     for key in old:
         if old[key] != new[key] and computed[key] != other[key]:
             yield Field(key, show(old[key]), show(new[key]))
@@ -300,6 +307,16 @@ def _arguments(matching: Matching, a: Node, b: Node) -> Iterator[Field]:
         if key in params[1] and params[0][key].init != params[1][key].init:
             name = f"init {key}" if key else "init"
             yield Field(name, str(params[0][key].init), str(params[1][key].init))
+
+
+def _grouped(net: Net, node: Node) -> Conv:
+    """Return a convolution as one in groups, which a depthwise one is."""
+    op, (x, *_) = node.op, net.inputs_of(node.name)
+    if isinstance(op, Conv):
+        return op
+    assert isinstance(op, DwConv)
+    args = {key: value for key, value in op.arguments().items() if key != "multiplier"}
+    return Conv(channels=op.channels_of(x.c), groups=op.groups_of(x.c), inits=op.inits, **args)
 
 
 def _weights(matching: Matching, a: Node, b: Node) -> Iterator[Field]:
@@ -330,11 +347,22 @@ def _computed(op: Op) -> dict[str, Any]:
 
 
 def _reads(matching: Matching, a: Node, b: Node) -> Iterator[Field]:
-    """Yield another source of an input. A layer that was put in between or taken out says so itself."""
+    """Yield another source of an input. A layer that was put in between or taken out says so itself.
+
+    Two summands or factors may change places.
+    """
     if len(a.inputs) != len(b.inputs):
         yield Field("inputs", str(len(a.inputs)), str(len(b.inputs)))
         return
-    for x, y in zip(a.inputs, b.inputs, strict=True):
+    either = len(a.inputs) == 2 and type(a.op) is type(b.op) and isinstance(a.op, Add | Mul)
+    orders = (b.inputs, b.inputs[::-1]) if either else (b.inputs,)
+    found = ([*_others(matching, a.inputs, order)] for order in orders)
+    yield from min(found, key=len)
+
+
+def _others(matching: Matching, old: Sequence[Value], new: Sequence[Value]) -> Iterator[Field]:
+    """Yield the values that are others, one by one."""
+    for x, y in zip(old, new, strict=True):
         known = x.node in matching.partner and y.node in matching.matched
         if known and (matching.partner[x.node], x.port) != y:
             yield Field("reads", _value(x), _value(y))
@@ -683,7 +711,7 @@ def _folded(difference: Difference) -> tuple[list[str], int]:
     told_of = len(difference.changes) - len(left)
     follow = Counter(change.cause for change in left if change.cause)
     left = [_scheduled(difference, change) for change in left if not change.cause]
-    inits, left = _initialised(left)
+    inits, left = _alike(left, Counter(nets[0][name].op.name for name in difference.partner))
     shown = [*_repeated(left)]
     said = {path for _, paths in shown for path in paths}
     for change, paths in shown:
@@ -701,14 +729,29 @@ def _layers(count: int) -> str:
     return "a layer" if count == 1 else f"{count:,} layers"
 
 
-def _initialised(changes: Sequence[Change]) -> tuple[list[str], list[Change]]:
-    """Return a line for each init that several layers of an op have another of, and the changes without these."""
+def _alike(changes: Sequence[Change], every: Mapping[str, int]) -> tuple[list[str], list[Change]]:
+    """Return a line for each field that changed alike in several layers of an op, and the changes without these.
+
+    That is an init of several, and any argument of all layers of an op, if it would take more than _FEW lines;
+    `every` says how many layers of it both nets have.
+    """
     places: dict[tuple[str, Field], list[str]] = {}
     for change in changes:
         for field in change.fields:
-            if field.name.split()[0] == "init":
+            if field.name != "output":
                 places.setdefault((change.layer.split()[0], field), []).append(change.after or "")
-    several = {key: paths for key, paths in places.items() if len(paths) > 1}
+    several = {
+        (op, field): paths
+        for (op, field), paths in places.items()
+        if len(paths) > 1
+        and (
+            field.name.split()[0] == "init"
+            or (
+                len(paths) == every[op]
+                and len([*_repeated([change for change in changes if field in change.fields])]) > _FEW
+            )
+        )
+    }
     lines = [
         printable(
             f"~ {len(paths):,} {op}, {paths[0]} to {paths[-1]}: {field.name} {field.before} -> {field.after}"

@@ -718,3 +718,50 @@ def test_revisions_without_a_repository(
     monkeypatch.setenv("PATH", "")
     assert cli.main(["diff", "HEAD:n.net", "lenet"]) == 2
     assert "git: no such file" in capsys.readouterr().err
+
+
+LABELLED = """
+block B(c):
+    add:
+        conv 3x3, c as conv1 -> bn as bn1 -> relu as act1 -> dwconv 3x3 as dw -> relu6 as act2
+        identity
+    relu as act3
+
+net N:
+    input 8, 16x16
+    body: 9 * B 8
+    gap as pool -> fc 5 as fc
+"""
+PLAIN = """
+block B(c):
+    add:
+        from flow
+        conv 3x3, c as conv1 -> bn as bn1 -> relu -> conv 3x3, c, groups=8 as dw -> relu6
+    relu
+
+net N:
+    input 8, 16x16
+    body: 9 * B 8
+    gap -> fc 5 as fc
+"""
+
+
+def test_what_has_no_key_is_matched_by_its_place() -> None:
+    """A spec that was lifted has no labels for what has no weights, and depthwise convolutions may be `conv` there."""
+    before = api.loads(LABELLED)
+    kept = diff.compare(before, api.loads(PLAIN))
+    assert {change.layer for change in kept.changes} == {"identity"}
+    other = diff.compare(before, api.loads(PLAIN.replace("relu6", "silu")))
+    lines = str(other).splitlines()
+    assert lines[-1] == "~ 9 relu6, body.0.4 to body.8.4: layer relu6 -> silu"
+
+
+def test_what_changed_in_all_layers_of_an_op_is_said_once() -> None:
+    text = "net N:\n    input 4, 16x16\n    a: conv 3x3, 4 -> bn -> relu\n    b: conv 3x3, 6 -> bn -> relu\n"
+    text += "    c: conv 3x3, 4 -> bn\n    d: conv 3x3, 8 -> bn\n"
+    lines = str(diff.compare(api.loads(text), api.loads(text.replace("bn", "bn momentum=0.03")))).splitlines()
+    assert lines[-1] == "~ 4 bn, a.1 to d.1: momentum 0.1 -> 0.03"
+    some = str(
+        diff.compare(api.loads(text), api.loads(text.replace("bn -> relu", "bn momentum=0.03 -> relu")))
+    )
+    assert "~ a.1: bn: momentum 0.1 -> 0.03" in some.splitlines()
