@@ -747,7 +747,7 @@ net N:
 
 
 def test_what_has_no_key_is_matched_by_its_place() -> None:
-    """A spec that was lifted has no labels for what has no weights, and depthwise convolutions may be `conv` there."""
+    """A lifted spec has no labels for what has no weights, and depthwise convolutions may be `conv` there."""
     before = api.loads(LABELLED)
     kept = diff.compare(before, api.loads(PLAIN))
     assert {change.layer for change in kept.changes} == {"identity"}

@@ -214,6 +214,14 @@ FUNCTIONS: dict[str, tuple[Callable[[Tensor], Tensor], list[str]]] = {
     "slice": (lambda x: torch.cat([x[:, 1:3], x[:, 2:8]], 1), ["slice", "slice", "concat"]),
     "slice of rows": (lambda x: x[:, :, 3:], ["slice"]),
     "scale": (lambda x: x * 0.25, ["scale"]),
+    "third": (lambda x: x / 3, ["scale"]),
+    "offset": (lambda x: x * (1 + x.sigmoid()), ["sigmoid", "offset", "mul"]),
+    "one minus": (lambda x: x * (1 - x.sigmoid()), ["sigmoid", "scale", "offset", "mul"]),
+    "hard swish by hand": (lambda x: x * F.relu6(x + 3) / 6, ["hswish"]),
+    "shares of parts": (
+        lambda x: x * x.mean((2, 3)).unflatten(1, (2, -1)).softmax(1).flatten(1)[:, :, None, None],
+        ["gap", "unflatten", "softmax", "flatten", "mul"],
+    ),
     "sub": (lambda x: x - F.relu(x), ["relu", "sub"]),
     "shuffle": (
         lambda x: x.view(x.shape[0], 2, 4, *x.shape[2:]).transpose(1, 2).reshape(x.shape),

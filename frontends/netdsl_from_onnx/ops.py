@@ -568,8 +568,7 @@ def add(at: Run, step: Step) -> Any:
 def sub(at: Run, step: Step) -> Any:
     """Sub."""
     a, b, _ = pair_of(at, step)
-    need(not isinstance(a, float), "it subtracts from a number")
-    return at.call("sub", a, b)
+    return at.call("rsub", b, a) if isinstance(a, float) else at.call("sub", a, b)
 
 
 @operator("Mul")
@@ -581,11 +580,11 @@ def mul(at: Run, step: Step) -> Any:
 
 @operator("Div")
 def div(at: Run, step: Step) -> Any:
-    """Mul by the inverse of a number."""
+    """Div, by a number."""
     a, b, _ = pair_of(at, step)
     need(isinstance(a, Tensor) and isinstance(b, float), "it divides by what is no number")
     need(b != 0, "it divides by 0")
-    return at.call("mul", a, 1 / b)
+    return at.call("div", a, b)
 
 
 @operator("Neg")

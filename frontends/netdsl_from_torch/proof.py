@@ -34,8 +34,8 @@ relu6 is relu where all are near 1."""
 STEP = 64
 """Sizes that differ by it are rounded alike, up or down, wherever six strides halve them; and the least of maps."""
 
-LARGE = 20 * 10**9
-"""MACs beyond which a sample takes seconds."""
+LARGE = 10**10
+"""MACs beyond which a sample takes a second or more on one core."""
 
 
 def prove(net: Network, model: nn.Module, shapes: Sequence[Sequence[int]]) -> tuple[Check, ...]:
