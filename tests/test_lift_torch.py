@@ -684,6 +684,25 @@ def test_a_refusal_names_every_call() -> None:
     ]
 
 
+class Far(nn.Module):
+    """Two calls without an op, and others that take what these make, in whatever axes that is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.squeeze, self.spread = nn.Conv2d(6, 3, 1), nn.Conv2d(3, 6, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        context = torch.logcumsumexp(x.flatten(2), 2)[:, :, -1:].unsqueeze(3).permute(0, 1, 3, 2)
+        return x + self.spread(torch.erfinv(self.squeeze(context).tanh()))
+
+
+def test_a_refusal_names_no_call_that_follows_from_another() -> None:
+    with pytest.raises(NetError) as caught:
+        lift(Far(), MAP)
+    said = [diagnostic.message.partition(" (")[0] for diagnostic in caught.value.diagnostics]
+    assert said == [f"no op says `{name}` in the model itself" for name in ("logcumsumexp", "erfinv")]
+
+
 def line(of: type, text: str) -> int:
     """Return the number of the line of a class that holds a text."""
     import inspect

@@ -29,6 +29,10 @@ class Follows(Unknown):
     """A call takes what an earlier one makes that has no op: that is the reason, and not this one."""
 
 
+class Unfit(Unknown):
+    """A tensor has other axes than what takes it; that of one that stands for a result without an op says little."""
+
+
 class Atom(NamedTuple):
     """Some of an axis: `size` places of it that lie `stride` apart."""
 
@@ -80,7 +84,7 @@ class Layout(Record):
             dim: list[Atom] = []
             while size > 1:
                 if not left:
-                    raise Unknown(f"a view of {self.sizes} as {tuple(sizes)}")
+                    raise Unfit(f"a view of {self.sizes} as {tuple(sizes)}")
                 atom = left.pop(0)
                 if size % atom.size == 0:
                     dim.append(atom)
@@ -91,10 +95,10 @@ class Layout(Record):
                     left.insert(0, Atom(atom.axis, atom.stride, rest))
                     size = 1
                 else:
-                    raise Unknown(f"a view of {self.sizes} as {tuple(sizes)}")
+                    raise Unfit(f"a view of {self.sizes} as {tuple(sizes)}")
             dims.append(tuple(dim))
         if left:
-            raise Unknown(f"a view of {self.sizes} as {tuple(sizes)}")
+            raise Unfit(f"a view of {self.sizes} as {tuple(sizes)}")
         return self.with_dims(dims)
 
     def expanded(self, sizes: Sequence[int]) -> Layout:

@@ -56,7 +56,7 @@ from netdsl.ops.resize import Resize, Upsample
 from netdsl.ops.source import Weight
 from netdsl.ops.window import SAME, VALID
 from netdsl_from_torch.common import dims_of, pair_of, size_of, stride_of
-from netdsl_from_torch.layout import BATCH, Atom, Drawn, Layout, Places, Scores, Unknown, whole
+from netdsl_from_torch.layout import BATCH, Atom, Drawn, Layout, Places, Scores, Unfit, Unknown, whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -93,7 +93,7 @@ def _axis(x: Layout, dim: int) -> str:
         (atom,) = atoms
         if atom.size == x.shape.size(atom.axis):
             return atom.axis
-    raise Unknown(f"dimension {dim} of {x.sizes} is no axis of a value")
+    raise Unfit(f"dimension {dim} of {x.sizes} is no axis of a value")
 
 
 def _letter(at: Translation, x: Layout, dim: int) -> tuple[Layout, str]:
@@ -297,7 +297,8 @@ def _over_channels(
         if set(x.dims) == set(whole(x.value, x.shape, at.batch).dims):
             return at.put(op, whole(x.value, x.shape, at.batch), home=home).replace(dims=x.dims)
     y, axis = _letter(at, x, -1)
-    _need(len(normalized_shape) == 1 and axis == "c", "it normalises more than the channels")
+    if len(normalized_shape) != 1 or axis != "c":
+        raise Unfit("it normalises more than the channels")
     return at.put(op, y, home=home)
 
 

@@ -34,6 +34,7 @@ from netdsl_from_torch.layout import (
     Layout,
     Places,
     Scores,
+    Unfit,
     Unknown,
     own_dims,
     whole,
@@ -107,6 +108,8 @@ class Translation:
         calls = [event for event in tape.events if isinstance(event, Call)]
         self.dropping = {type(call.frame.module) for call in calls if call.name in DRAWING}
         """Classes of stochastic depth; what they return as it is they drop with probability 0."""
+        self.guessed: set[str] = set()
+        """What stands for results without an op, and what ops without weights make of it."""
         self.event = 0
         self.frame = tape.root
         self.name = ""
@@ -151,7 +154,9 @@ class Translation:
         except Unknown as unknown:
             del self.made[begun:], self.shapes[begun:], self.samples[begun:]
             self.seen = {key: x for key, x in self.seen.items() if int(x.value.node) < begun}
-            if not isinstance(unknown, Follows):
+            layouts = [self.tensors[id(tensor)] for tensor in reads if id(tensor) in self.tensors]
+            follows = isinstance(unknown, Unfit) and any(x.value.node in self.guessed for x in layouts)
+            if not follows and not isinstance(unknown, Follows):
                 self.causes.append(Cause(call.name.strip("_"), str(unknown), call.frame.path, call.place))
             self.stand_in(call)
 
@@ -199,6 +204,7 @@ class Translation:
                 value = Value(str(len(self.made)))
                 shape = Shape(*sizes, axes=self._guessed(call, sizes))
                 self.samples.append(self.batch)
+                self.guessed.add(value.node)
                 self.made.append(Made(Input(shape=tuple(sizes)), (), "", self.frame, self.event))
                 self.shapes.append((shape,))
                 self.tensors[id(tensor)] = whole(value, shape, self.batch)
@@ -301,7 +307,7 @@ class Translation:
         """Return a tensor as a map c x h x w."""
         x = self.settled(self.layout(tensor))
         if x.shape.axes != "chw":
-            raise Unknown(f"it takes {x.shape.kind} {x.shape}, and no map")
+            raise Unfit(f"it takes {x.shape.kind} {x.shape}, and no map")
         return x
 
     def as_large(self, size: tuple[int, int], other: Layout) -> Layout | None:
@@ -346,7 +352,7 @@ class Translation:
         """Make what a view is."""
         base = whole(x.value, x.shape, self.batch)
         if not x.dims or x.dims[0] != base.dims[0]:
-            raise Unknown(f"{_sizes(x)} mixes samples with what they hold")
+            raise Unfit(f"{_sizes(x)} mixes samples with what they hold")
         dims = x.dims[1:]
         source = self.made[int(x.value.node)]
         if base.shape.axes == "c" and len(dims) == 3 and dims[1:] == ((), ()):
@@ -366,7 +372,7 @@ class Translation:
             return self.put(Concat(), *(self.put(part, base) for part in squares))
         steps = _steps(base.shape, dims)
         if steps is None:
-            raise Unknown(f"no op makes {_sizes(x)} so of {base.shape.kind} {base.shape}")
+            raise Unfit(f"no op makes {_sizes(x)} so of {base.shape.kind} {base.shape}")
         first = steps[0] if steps else None
         pooled = isinstance(source.op, AvgPool) and source.op.to == (1, 1)
         if isinstance(first, Flatten) and pooled and not positioned(source.frame):
@@ -401,7 +407,7 @@ class Translation:
         try:
             shapes = op.outputs(*(x.shape for x in inputs))
         except OpError as error:
-            raise Unknown(error.message) from None
+            raise Unfit(error.message) from None
         node = str(len(self.made))
         many = [size for value in reads if (size := self.samples[int(value.node)]) is not None]
         if isinstance(op, Weight):
@@ -411,6 +417,8 @@ class Translation:
         self.samples.append(max(many, default=None))
         self.made.append(Made(op, reads, home, self.frame, self.event))
         self.shapes.append(shapes)
+        if self.guessed and any(value.node in self.guessed for value in reads) and not home:
+            self.guessed.add(node)
         batch = None if isinstance(op, Weight) else self.samples[-1]
         return tuple(whole(Value(node, port), shape, batch) for port, shape in enumerate(shapes))
 
