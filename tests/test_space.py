@@ -346,6 +346,12 @@ def whole(recipe: Recipe, given: Mapping[str, str]) -> Iterator[tuple[dict[str, 
                 yield from whole(recipe, {**given, name: option})
 
 
+def test_a_chain_may_have_more_answers_than_one_statement(tmp_path: Path) -> None:
+    steps = [f"conv choose(1x1, 3x3, 5x5), choose(4, 6, 8) as {label}" for label in "abcde"]
+    text = f"net S:\n    input 3, 8x8\n    {' -> '.join(steps)}\n    fc: fc 10\n"
+    assert size(Explored(explored(space_of(tmp_path, text))).lattice) == 9**5
+
+
 def test_budgets_of_some_nets_are_said_to_be_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = space_of(tmp_path, UNDER_A_CONDITION.replace("macs >= 20K", "memory <= 1MB"))
     assert cli.main(["space", str(path)]) == 0

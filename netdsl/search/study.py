@@ -187,7 +187,7 @@ class Worker:
                 return
             if (now.all >= goal or self.exhausted) and not now.waiting:
                 if not told:
-                    self.note(f"waiting for {busy} trials of other workers")
+                    self.note(f"waiting for {busy} trial{'s' * (busy != 1)} of other workers")
                     told = True
                 time.sleep(PAUSE)
                 continue
@@ -216,7 +216,7 @@ class Worker:
                     trial.set_user_attr("passed", "interrupted")
                     self.study.tell(trial, state=TrialState.FAIL)
                 raise
-        self.report(self.where.get_trial(trial._trial_id))
+        self.report(self.where.get_trial(trial._trial_id), goal)
 
     def tried(self, trial: Trial, goal: int) -> tuple[float, ...] | None:
         """Return costs and score of a trial; None if it has none, which is noted."""
@@ -266,14 +266,14 @@ class Worker:
         """Return the trials that were begun before one."""
         return [one for one in self.study.get_trials(deepcopy=False) if one.number < trial.number]
 
-    def report(self, trial: FrozenTrial) -> None:
-        """Say what came of a trial."""
+    def report(self, trial: FrozenTrial, goal: int) -> None:
+        """Say what came of a trial, and how many have a result."""
         if trial.state.name != "COMPLETE" and not {"error", "passed"} & {*trial.user_attrs}:
             silent = f"this worker was silent for more than {self.grace} s"
             self.note(f"the net of trial {trial.number} was left to others, as {silent}")
         elif "passed" not in trial.user_attrs:
             ended = tally(self.study.get_trials(deepcopy=False)).ended
-            self.note(f"{ended}: {described(self.nets, trial)}")
+            self.note(f"trial {trial.number}, {ended} of {goal}: {described(self.nets, trial)}")
 
     # ---------------------------------------------------------------- lost workers
 

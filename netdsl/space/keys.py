@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from netdsl.elaborate.draft import Draft
+from netdsl.elaborate.layers import JOINTS
 from netdsl.elaborate.values import (
     ArgumentOp,
     Choice,
@@ -22,6 +23,7 @@ from netdsl.elaborate.values import (
 )
 from netdsl.elaborate.walk import guarded
 from netdsl.ir.types import Shape
+from netdsl.ops import catalogue
 from netdsl.record import Record
 from netdsl.syntax import tree
 
@@ -56,6 +58,35 @@ def mentions(nodes: Iterable[tree.Tree]) -> Mentions:
     return Mentions(frozenset(names), frozenset(patterns))
 
 
+def lines(node: tree.Statement) -> tuple[tree.Statement, ...]:
+    """Return a line for each step of a chain, if that is the same, and several steps may ask; else the statement."""
+    whole = not isinstance(node, tree.Line) or node.label is not None or node.condition is not None
+    if whole or sum(map(may_ask, node.chain.steps)) < 2:  # type: ignore[attr-defined]
+        return (node,)
+    assert isinstance(node, tree.Line)
+    steps = node.chain.steps
+    # what flows is another value between the steps; a joint is told what stands before it
+    if "flow" in mentions(steps) or any(
+        isinstance(one, tree.Layer) and one.op.text in JOINTS for one in steps
+    ):
+        return (node,)
+    first, *others = steps
+    begin = node.replace(end=first.end, chain=node.chain.replace(end=first.end, steps=(first,)))
+    rest = [
+        tree.Line(one.start, one.end, None, tree.Chain(one.start, one.end, (), (one,)), None)
+        for one in others
+    ]
+    return begin, *rest
+
+
+def may_ask(step: tree.Step) -> bool:
+    """Tell whether a step may make a decision: it has one, or is a block."""
+    return any(
+        isinstance(one, tree.Choice) or (isinstance(one, tree.Layer) and one.op.text not in catalogue())
+        for one in tree.pieces(step)
+    )
+
+
 class Texts:
     """What is known of pieces of text: they are asked about at each point of a walk."""
 
@@ -64,6 +95,7 @@ class Texts:
         self._rest: dict[tuple[int, int], tuple[tree.Body, Mentions]] = {}
         """By a body's id, which it keeps, and the number of a statement."""
         self._values: dict[int, tuple[tree.Expr, Mentions]] = {}
+        self._cut: dict[tuple[int, int], tuple[tree.Body, tree.Body]] = {}
         self._guarded: dict[tuple[int, int], tuple[tree.Body, tree.Statement, tree.Body]] = {}
 
     def rest(self, body: tree.Body, index: int) -> Mentions:
@@ -86,6 +118,15 @@ class Texts:
             self._guarded[key] = body, *guarded(body, index, in_net)
         _, statement, rest = self._guarded[key]
         return statement, bool(rest)
+
+    def cut(self, body: tree.Body) -> tree.Body:
+        """Return the statements of a body, with a line for each step of a chain that several steps may ask in."""
+        if not body:
+            return body
+        key = id(body[0]), len(body)  # a body without its first statements is made anew each time
+        if key not in self._cut:
+            self._cut[key] = body, tuple([line for node in body for line in lines(node)])
+        return self._cut[key][1]
 
     def seen(self, env: Env, mentioned: Mentions) -> Mentions:
         """Return what a text may look up with the functions of an environment that it calls."""

@@ -129,7 +129,7 @@ class Explored:
         found = limited(space, columns, bounds)
         self.lattice, self.most, self.least = found.lattice, found.most, found.least
         if not self.lattice.edges[0]:
-            raise NetError(wrong(space, 1))
+            raise NetError(mistakes(space) or wrong(space, MAX_WRONG))
         if not space.decisions:
             what = f"{space.name} leaves nothing open: it is one net, and no search space"
             raise NetError([Diagnostic("E217", what, space.span, help=f"netdsl cost {space.spec}")])

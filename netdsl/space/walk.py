@@ -450,7 +450,7 @@ class Point:
                 elaborator.bind(place)
                 body = common.recipe.net.node.body
                 walker.enter_net(body)
-                self.frames.append(Run(walker.enter_body(body, place), 0))
+                self.frames.append(self.begun(walker.enter_body(body, place)))
                 self.advance()
         except SpecError as error:
             walker.record(error.diagnostic, place)
@@ -489,6 +489,10 @@ class Point:
             pass
         return point
 
+    def begun(self, body: tree.Body) -> Run:
+        """Return what is before the first statement of a body."""
+        return Run(self.common.texts.cut(body), 0)
+
     def advance(self) -> None:
         """Go on to the next statement that makes something: into what has a body, and out of what is done."""
         walker, frames, texts = self.walker, self.frames, self.common.texts
@@ -521,20 +525,20 @@ class Point:
         walker, frames = self.walker, self.frames
         walker.at(place)
         if isinstance(node, tree.If):
-            walker.cases(node, lambda body: frames.append(Run(body, 0)), place)
+            walker.cases(node, lambda body: frames.append(self.begun(body)), place)
         elif isinstance(node, tree.For):
             items = tuple(walker.loop_items(node, place))
             frames.append(Turn(node, items, -1, place.defaults, place.turns))
         elif isinstance(node, tree.Stage):
             frames.append(Staged(place.stage))
             walker.enter_stage(node, place)
-            frames.append(Run(node.body, 0))
+            frames.append(self.begun(node.body))
         else:
             self.link()
             inner = walker.enter_container(node, place)
             self.places.append(inner)
             walker.chains[inner.scope] = BEGUN
-            frames += [Contained(node), Run(walker.enter_body(node.body, inner), 0)]
+            frames += [Contained(node), self.begun(walker.enter_body(node.body, inner))]
 
     def called(self, node: tree.Statement, place: Place) -> tree.Line | None:
         """Return a line that is nothing but a block in which something is decided."""
@@ -555,7 +559,7 @@ class Point:
         walker = self.walker
         self.places.append(inner)
         walker.chains[inner.scope] = BEGUN
-        self.frames += [Called(node), Run(walker.enter_body(body, inner), 0)]
+        self.frames += [Called(node), self.begun(walker.enter_body(body, inner))]
 
     def leave(self, frame: Frame, place: Place) -> None:
         """End what has a body, or begin the next turn of a loop."""
@@ -565,7 +569,7 @@ class Point:
             number = frame.number + 1
             if number < len(frame.items):
                 walker.begin_turn(frame.node, number, frame.items[number], frame.defaults, frame.turns, place)
-                frames += [frame._replace(number=number), Run(frame.node.body, 0)]
+                frames += [frame._replace(number=number), self.begun(frame.node.body)]
             else:
                 place.turns = frame.turns
         elif isinstance(frame, Staged):
