@@ -348,7 +348,7 @@ def whole(recipe: Recipe, given: Mapping[str, str]) -> Iterator[tuple[dict[str, 
 
 def test_a_chain_may_have_more_answers_than_one_statement(tmp_path: Path) -> None:
     steps = [f"conv choose(1x1, 3x3, 5x5), choose(4, 6, 8) as {label}" for label in "abcde"]
-    text = f"net S:\n    input 3, 8x8\n    {' -> '.join(steps)}\n    fc: fc 10\n"
+    text = f"net S:\n    input 3, 8x8\n    {' -> '.join(steps)}\n    gap\n    fc: fc 10\n"
     assert size(Explored(explored(space_of(tmp_path, text))).lattice) == 9**5
 
 
