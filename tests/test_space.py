@@ -376,6 +376,11 @@ def test_budgets_of_some_nets_are_said_to_be_so(tmp_path: Path, capsys: pytest.C
             "    conv 3x3, choose(4, 8), norm=bn\n",
             "needs a tensor",
         ),
+        (
+            "net S:\n    input 3, 8x8\n    init bn weight=kaiming_normal(fan_in)\n"
+            '    kind = choose("a", "b")\n    if kind == "b":\n        bn\n    conv 3x3, 4\n',
+            "needs a tensor",
+        ),
         ("net S:\n    input 3, 8x8\n    require parms <= 4\n    conv 3x3, choose(4, 8)\n", "params"),
         (
             "net S:\n    input 3, 8x8\n    require params <= 4\n    conv 3x3, choose(4, 8)\n",

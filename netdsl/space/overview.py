@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from html import escape
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from netdsl.cost.budget import check
 from netdsl.cost.model import Cost
 from netdsl.diagnostics import Diagnostic, NetError, did_you_mean
+from netdsl.elaborate.build import Recipe
 from netdsl.elaborate.layers import OF_VALUES
 from netdsl.elaborate.result import Budget
 from netdsl.net import Net
@@ -24,7 +25,11 @@ from netdsl.space.limits import limited
 from netdsl.space.ranges import Range, options, ranges
 from netdsl.space.reduced import NoNet
 from netdsl.space.space import Space
+from netdsl.space.walk import Common
+from netdsl.syntax import tree
 
+WHOLE = 30
+"""So many nets are elaborated at most, to see whether whole nets are right."""
 MAX_WRONG = 5
 """How many errors that nets run into are shown."""
 
@@ -109,6 +114,16 @@ def summed(name: str, others: str) -> Quantity:
     return known[name]
 
 
+def says_of_whole(recipe: Recipe) -> bool:
+    """Tell whether a net's text has what only whole nets show errors of: `init` lines, ramps."""
+    file = recipe.net.file
+    nodes = [recipe.net.node, *[block.node for block in Common.blocks_of(file)]]
+    every = chain.from_iterable(map(tree.pieces, nodes))
+    return bool(file.inits) or any(
+        isinstance(one, tree.InitLine) or (isinstance(one, tree.Name) and one.text == "ramp") for one in every
+    )
+
+
 class Explored:
     """A search space whose nets are all known: how many there are, what they cost, which keep the budgets.
 
@@ -133,26 +148,41 @@ class Explored:
         if not space.decisions:
             what = f"{space.name} leaves nothing open: it is one net, and no search space"
             raise NetError([Diagnostic("E217", what, space.span, help=f"netdsl cost {space.spec}")])
-        self._elaborate_one()
+        self._elaborate_some()
 
-    def _elaborate_one(self) -> None:
-        """Hold one net against elaboration, which says what only a whole net shows, such as of an `init` line.
+    def _elaborate_some(self) -> None:
+        """Hold nets against elaboration, which says what only a whole net shows, such as of an `init` line.
+
+        One is enough, unless there is an `init` line or a ramp: then each option is taken by one, up to a number.
 
         Raises:
-            NetError: It is none, for a reason that no decision has to do with.
+            NetError: One is no net.
         """
-        answers: dict[str, int] = {}
-        at, end = 0, len(self.lattice.edges) - 1
-        while at != end:
-            edge = self.lattice.edges[at][0]
-            answers.update(edge.answers)
-            at = edge.end
-        cost = Net(self.space.recipe.given(self.space.texts(answers))).cost()
-        costs = self.space.costs(answers)
-        if (cost.params, cost.macs) != (costs[0] + costs[5], costs[2]):
-            raise AssertionError(
-                f"{self.space.name}: a net costs something else than its way through the space"
-            )
+        for answers in islice(self._covering(), WHOLE if says_of_whole(self.space.recipe) else 1):
+            cost = Net(self.space.recipe.given(self.space.texts(answers))).cost()
+            costs = self.space.costs(answers)
+            if (cost.params, cost.macs) != (costs[0] + costs[5], costs[2]):
+                raise AssertionError(
+                    f"{self.space.name}: a net costs something else than its way through the space"
+                )
+
+    def _covering(self) -> Iterator[dict[str, int]]:
+        """Yield nets until each option is taken that some net takes."""
+        edges, end = self.lattice.edges, len(self.lattice.edges) - 1
+        before: dict[int, dict[str, int]] = {0: {}}
+        taken: set[tuple[str, int]] = set()
+        for at, row in enumerate(edges[:-1]):
+            for edge in row:
+                answers = {**before[at], **dict(edge.answers)}
+                before.setdefault(edge.end, answers)
+                if at and taken.issuperset(edge.answers):
+                    continue
+                goal = edge.end
+                while goal != end:
+                    answers = {**answers, **dict(edges[goal][0].answers)}
+                    goal = edges[goal][0].end
+                taken.update(answers.items())
+                yield answers
 
     def __repr__(self) -> str:
         """Return how many nets there are and keep the budgets, what they cost, and what no net takes."""
