@@ -26,6 +26,7 @@ from searches import RECORD, SMALL
 
 import netdsl
 from netdsl import api, cli
+from netdsl.picture.scores import Point, draw
 from netdsl.search import proxies, samplers, storage
 from netdsl.search import study as studies
 from netdsl.search.meaning import meaning
@@ -460,6 +461,14 @@ def test_misuse(options: list[str], what: str, capsys: Captured) -> None:
     assert what in err
     assert "Traceback" not in err
     assert "secret" not in err
+
+
+@pytest.mark.parametrize("range_", [0.0, 1e-6, 0.017, 0.1, 0.3, 0.65, 0.9, 1.0, 42.0, 8e9])
+def test_scores_of_any_range_are_drawn_with_marks(range_: float) -> None:
+    points = [Point(f"trial {i}", 1000 + i, 100, 0.3 + range_ * i / 9, False, i == 9) for i in range(10)]
+    text = str(draw(points, "x", "MACs", "params"))
+    assert text.count("<circle") == 20  # in the picture, and in the history below it
+    assert 3 <= text.count("<path") <= 30
 
 
 def test_no_net_keeps_the_budgets(capsys: Captured) -> None:
