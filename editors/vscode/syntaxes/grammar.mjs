@@ -60,7 +60,7 @@ const OPERATOR = "keyword.operator";
 const SIGN = "punctuation";
 const OP = "support.function.op";
 const NAME = "variable.other";
-const LABEL = "entity.name.label";
+const LABEL = "entity.name.tag"; // as keys of YAML, which labels are to weights
 const PARAMETER = "variable.parameter";
 const ARGUMENT = "variable.parameter.function-call";
 
@@ -180,7 +180,6 @@ const repository = {
       { match: String.raw`\b(?:${constants})\b`, ...scope("constant.language") },
       { match: String.raw`\b(?:${joints})\b`, ...scope(OP) },
       { match: String.raw`\b(${word})(?=${assigns})(?<!\b(?:if|in|or|as))`, captures: scopes(ARGUMENT) },
-      { match: String.raw`\b(?:and|in|not|or)\b`, ...scope("keyword.operator.logical") },
       { match: String.raw`\b(?:${reserved})\b`, ...scope(KEYWORD) },
       { match: String.raw`(?<=[\w)\]"])${behind}\s+(first)\b(?!\s*[=(])`, captures: scopes(KEYWORD) },
       { match: String.raw`\b(${word})(?=\s*\()`, captures: scopes("entity.name.function") },
