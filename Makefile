@@ -112,5 +112,6 @@ wheel: $(VENV)/test.stamp
 	$(BIN)/python -m build
 
 clean:
-	rm -rf $(VENV) build dist playground/dist playground/node_modules .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist playground/dist playground/node_modules tests/editors/node_modules \
+		editors/vscode/dist editors/vscode/node_modules editors/vscode/netdsl.vsix .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -35,6 +35,7 @@ PAGES = {
     "tutorial": "docs/tutorial.md",
     "coming-from-pytorch": "docs/coming-from-pytorch.md",
     "cookbook": "docs/cookbook.md",
+    "editors": "docs/editors.md",
     "searching": "docs/search.md",
     "language": "grammar/README.md",
     "ops": "docs/ops.md",
@@ -55,7 +56,7 @@ README = "README.md"
 FRONT = ("Set-up", "More")
 """The sections of README.md that stand on the front page, behind what comes before all sections."""
 NAVIGATION = {
-    "To begin": ("tutorial", "coming-from-pytorch", "cookbook", "overview", "searching"),
+    "To begin": ("tutorial", "coming-from-pytorch", "cookbook", "editors", "overview", "searching"),
     "Reference": ("language", "words", "ops", "errors", "rules", "zoo", "api"),
     "More": ("claims", "benchmarks", "writing-ops-and-rules", "backends", "architecture", "emission"),
     "The project": ("contributing", "changelog"),

@@ -9,18 +9,22 @@ import re
 import shutil
 import subprocess
 import tempfile
+import tomllib
 from collections.abc import Callable
 from functools import cache
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import pages
 import pytest
+import yaml
 from editor_corpus import CORPUS, HERE, kinds
 from node import NEEDED, installed, needs_node
 from tree_sitter import Language, Parser, Query, QueryCursor
 
 from netdsl.diagnostics import Diagnostic, NetError
+from netdsl.ide import hints
 from netdsl.ide.highlight import plain
 from netdsl.source import Source
 from netdsl.syntax.parse import parse
@@ -236,3 +240,25 @@ def test_the_parser_is_of_this_grammar() -> None:
     said = (TREE_SITTER / "src" / "grammar.js.sha256").read_text(encoding="utf-8").split()[0]
     text = (TREE_SITTER / "grammar.js").read_bytes()
     assert hashlib.sha256(text).hexdigest() == said, "run: editors/tree-sitter-netdsl/generate.sh"
+
+
+# ---------------------------------------------------------------- the page of settings
+
+
+def test_settings_on_the_page_can_be_read_and_are_those_there_are() -> None:
+    page = (HERE.parent / "docs" / "editors.md").read_text(encoding="utf-8")
+    readers: dict[str, Callable[[str], Any]] = {
+        "toml": tomllib.loads,
+        "json": json.loads,
+        "yaml": lambda text: yaml.safe_load(text.removeprefix("%YAML 1.2\n")),
+    }
+    read = [
+        one.language
+        for one in pages.snippets(page)
+        if one.language in readers and readers[one.language](one.text)
+    ]
+    assert {*read} == {*readers}
+    named = {*re.findall(r"\binlayHints\.(\w+)|inlayHints = \{ ?([^}]*)", page)}
+    words = {word for some in named for part in some for word in re.findall(r"[a-z]+", part)} - {"true"}
+    assert words == {*hints.KINDS}
+    assert "netdsl lsp" in page

@@ -15,6 +15,7 @@ from node import installed, needs_node
 
 import netdsl
 from netdsl import api
+from netdsl.ide import hints
 from netdsl.source import Source
 from netdsl.syntax.parse import parse
 from netdsl.syntax.tokens import logical_lines
@@ -68,6 +69,11 @@ def test_it_is_packaged_and_says_what_is_missing() -> None:
 
 def test_it_is_of_this_version() -> None:
     assert MANIFEST["version"] == netdsl.__version__
+
+
+def test_settings_are_those_of_the_server() -> None:
+    shown = {name for name in CONTRIBUTES["configuration"]["properties"] if ".inlayHints." in name}
+    assert shown == {f"netdsl.inlayHints.{kind}" for kind in hints.KINDS}
 
 
 def test_lock_files_name_no_registry() -> None:
