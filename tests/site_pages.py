@@ -51,7 +51,7 @@ PAGES = {
     "contributing": "CONTRIBUTING.md",
     "changelog": "CHANGELOG.md",
 }
-"""The pages that are files of the repository, by their names on the site."""
+"""The pages that are files of the repository, by their names on the site; others of `docs/` are called as there."""
 README = "README.md"
 FRONT = ("Set-up", "More")
 """The sections of README.md that stand on the front page, behind what comes before all sections."""
@@ -64,6 +64,8 @@ NAVIGATION = {
 BACKENDS = {"torch": "PyTorch", "flax": "Flax"}
 LINK = re.compile(r"`+[^`]+`+|\[([^\]]*)\]\(([^)\s#]+)(#[^)\s]*)?\)")
 """A link with its text, target and place there; or code, in which nothing is one."""
+ORPHAN = "---\norphan: true\n---\n\n"
+"""Before a page that is not in the navigation."""
 LANGUAGES = {".py": "python", ".toml": "toml", ".net": "net", ".md": "markdown"}
 """How files are shown that a page leads to."""
 
@@ -133,13 +135,19 @@ def tree(names: Iterable[str], caption: str = "") -> str:
 # ---------------------------------------------------------------- pages of the repository
 
 
+def files() -> dict[str, str]:
+    """Return the pages that are files of the repository, by their names."""
+    documents = [f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))]
+    return PAGES | {Path(file).stem: file for file in documents if file not in PAGES.values()}
+
+
 class Repository:
     """The pages that are files, with links that lead to pages of the site."""
 
     def __init__(self, tree: str) -> None:
         """`tree` is the address below which the files of the repository are; where it is "", they become pages."""
         self.tree = tree
-        self.homes = {file: f"{name}.md" for name, file in PAGES.items()}
+        self.homes = {file: f"{name}.md" for name, file in files().items()}
         self.homes[README] = "index.md"
         self.homes.update(
             {f"specs/{file}": f"zoo/{Path(file).stem}.md" for file in data.names("specs", ".net")}
@@ -167,17 +175,18 @@ class Repository:
         if path not in self.homes:
             if self.tree:
                 return f"[{text}]({self.tree.rstrip('/')}/{path})"
-            self.homes[path] = home = f"source/{path}.md"
-            self.shown[home] = _source(path)
-        named = not place and target.startswith(text)  # a page shows its title, and not where its file is
-        return f"[{'' if named else text}]({self.homes[path]}{place})"
+            self.homes[path] = home = path if path.endswith(".md") else f"source/{path}.md"
+            self.shown[home] = ""  # it may lead to itself
+            self.shown[home] = ORPHAN + (self.read(path) if path.endswith(".md") else _source(path))
+        named = not place and target in (text, f"{text}README.md")  # its title says more than its file
+        return f"[{'' if named else text}](/{self.homes[path]}{place})"
 
 
 def _source(place: str) -> str:
     """Return the page of a file, or of a folder with its files."""
     path = ROOT / place
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
-    parts = [f"---\norphan: true\n---\n\n# {place}\n"]
+    parts = [f"# {place}\n"]
     for file in files:
         if file.suffix in LANGUAGES:
             head = f"\n## {file.relative_to(path).as_posix()}\n" if path.is_dir() else ""
@@ -191,7 +200,9 @@ def readme(repository: Repository) -> Iterator[tuple[str, str]]:
     head, parts = sections(repository.read(README))
     titled = dict(parts)
     chosen = [titled.pop(title) for title in FRONT]
-    trees = [tree(names, caption) for caption, names in NAVIGATION.items()]
+    known = {name for names in NAVIGATION.values() for name in names}
+    others = {"More": [name for name in files() if name not in known]}
+    trees = [tree([*names, *others.get(caption, ())], caption) for caption, names in NAVIGATION.items()]
     yield "index.md", "\n".join([head, *chosen, *trees])
     yield "overview.md", "\n".join(["# What it does\n", *titled.values()])
 
@@ -320,7 +331,7 @@ def _emitted(file: str, nets: list[Network], name: str) -> str:
 def pages(tree: str = "") -> Iterator[tuple[str, str]]:
     """Yield all files that the site is made of, with their texts."""
     repository = Repository(tree)
-    read = {name: repository.read(file) for name, file in PAGES.items()}
+    read = {name: repository.read(file) for name, file in files().items()}
     yield from readme(repository)
     yield from ops(read.pop("ops"))
     yield from zoo(read.pop("zoo"))

@@ -178,10 +178,35 @@ def test_where_the_repository_is_on_a_host_files_lead_there() -> None:
     repository = site_pages.Repository("https://example.org/tree/")
     text = repository.read("README.md")
     assert "(https://example.org/tree/examples/port.py)" in text
-    assert "(tutorial.md)" in text
-    assert "(coming-from-pytorch.md#letting-netdsl-write-the-spec)" in text
-    assert "(zoo/lenet.md)" in text
+    assert "(/tutorial.md)" in text
+    assert "(/coming-from-pytorch.md#letting-netdsl-write-the-spec)" in text
+    assert "(/zoo/lenet.md)" in text
     assert not repository.shown
+
+
+def test_a_new_page_of_docs_is_one_of_the_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import site_pages
+
+    texts = {
+        "README.md": "# netdsl\n\n[it](docs/new.md)\n\n## Set-up\n\n## More\n\n[a](tool/README.md#how)\n",
+        "docs/new.md": "# New\n",
+        "tool/README.md": "# A tool\n\n[x](x.py), [y](../docs/new.md), [z](README.md), `[no](link)`\n\n## How\n",
+        "tool/x.py": "x = 1\n",
+    }
+    for name, text in texts.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr(site_pages, "ROOT", tmp_path)
+    assert site_pages.files()["new"] == "docs/new.md"
+    repository = site_pages.Repository("")
+    front = dict(site_pages.readme(repository))["index.md"]
+    assert "[it](/new.md)" in front
+    assert "[a](/tool/README.md#how)" in front
+    assert "\nemission\nnew\n" in front
+    assert {*repository.shown} == {"tool/README.md", "source/tool/x.py.md"}
+    linked = "[x](/source/tool/x.py.md), [y](/new.md), [z](/tool/README.md), `[no](link)`"
+    assert linked in repository.shown["tool/README.md"]
+    assert "```python\nx = 1\n```" in repository.shown["source/tool/x.py.md"]
 
 
 def test_what_is_no_page_any_more_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
