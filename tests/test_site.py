@@ -9,12 +9,17 @@ import re
 import subprocess
 import sys
 import zlib
+from functools import partial
 from html.parser import HTMLParser
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Thread
+from typing import Any
 from urllib.parse import unquote, urldefrag
 
 import pytest
+from test_browser import CHROMIUM
 
 from netdsl import api
 from netdsl.codes import CODES
@@ -87,6 +92,50 @@ def opened(site: Path, pages: dict[str, Page], name: str) -> list[str]:
     return found
 
 
+class Quiet(SimpleHTTPRequestHandler):
+    """A server that says nothing."""
+
+    def log_message(self, format: str, *args: Any) -> None: ...
+
+
+THEMES = """() => ["light", "dark"].map(theme => {
+  document.body.dataset.theme = theme;
+  return getComputedStyle(document.querySelector(".picture .ink, .picture .strong")).fill;
+})"""
+
+
+def look(site: Path) -> None:
+    """Look at pages as a browser shows them, narrow and wide; search as readers do."""
+    from playwright.sync_api import sync_playwright
+
+    pages = ("index", "tutorial", "ops", "rules", "errors", "api", "zoo", "zoo/hrnet", "zoo/search")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(site)))
+    with sync_playwright() as playwright, server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        home = f"http://127.0.0.1:{server.server_port}"
+        tab = playwright.chromium.launch(executable_path=CHROMIUM, args=["--disable-gpu"]).new_page()
+        said: list[str] = []
+        tab.on("console", lambda message: said.append(f"{tab.url}: {message.text}"))
+        tab.on("pageerror", lambda error: said.append(f"{tab.url}: {error}"))
+        for page in pages:
+            tab.goto(f"{home}/{page}.html")
+            for width in (400, 1000, 1600):
+                tab.set_viewport_size({"width": width, "height": 900})
+                assert tab.evaluate("document.documentElement.scrollWidth") <= width, page
+        assert tab.evaluate(THEMES) == ["rgb(31, 35, 40)", "rgb(230, 232, 235)"]
+        for asked, place in (
+            ("E204", "errors.html#E204"),
+            ("L201", "rules.html#L201"),
+            ("huge_fc", "rules.html#L201"),
+            ("rms_norm", "ops/norm.html#rms_norm"),
+            ("swin", "zoo/swin.html"),
+        ):
+            tab.goto(f"{home}/search.html?q={asked}")
+            tab.locator(f'#search-results li:nth-child(-n+2) a[href="{place}"]').first.wait_for()
+        server.shutdown()
+    assert said == []
+
+
 def test_the_site(tmp_path: Path) -> None:
     """All in one, since it is built once."""
     import site_pages
@@ -143,6 +192,9 @@ def test_the_site(tmp_path: Path) -> None:
     ]
     assert {*opened(site, pages, "errors.html")} >= {f"{text.rstrip()}\n" for text in specs}
     assert opened(site, pages, "index.html") == opened(site, pages, "zoo/lenet.html")
+
+    if CHROMIUM:
+        look(site)
 
 
 def test_a_link_that_is_dead_is_found(tmp_path: Path) -> None:
