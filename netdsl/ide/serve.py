@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from functools import partial
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -41,6 +42,11 @@ class Server(ThreadingHTTPServer):
     def __init__(self, folder: Path, host: str, port: int) -> None:
         """Listen; OSError if that cannot be."""
         super().__init__((host, port), partial(_Handler, directory=str(folder)))
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing of a browser that has gone away."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
     @property
     def address(self) -> str:
