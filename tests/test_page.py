@@ -89,7 +89,7 @@ def test_places_are_those_of_javascript(before: str) -> None:
     assert utf16(text, one["from"], one["to"]) == "cnov"
     assert text.split("\n")[one["line"] - 1].lstrip().startswith("conv1: cnov")
     at = len(text[: text.index("gap")].encode("utf-16-le")) // 2
-    told = asked("told", text=text, at=at + 1)
+    told = asked("told", text=text, net="a", at=at + 1)
     assert utf16(text, told["from"], told["to"]) == "gap"
     found = asked("completions", text=text.replace("gap", "maxp"), at=at + 4)
     assert utf16(text.replace("gap", "maxp"), found["from"], found["to"]) == "maxp"
@@ -122,12 +122,12 @@ def test_differences_are_those_of_the_command() -> None:
 
 def test_fixes_give_a_text_in_which_nothing_is_found() -> None:
     text = "net A:\n    input 3, 8x8\n    a: conv 3x3, 8, bias=false -> bn -> relu -> relu\n    gap\n    fc: fc 2\n"
-    found = asked("findings", text=text, net="a")["findings"]
+    found = asked("lint", text=text)
     fixes = [one["fix"] for one in found if one["fix"] and one["fix"]["safe"]]
     assert fixes
     for edit in sorted((edit for fix in fixes for edit in fix["edits"]), key=lambda one: -one["from"]):
         text = text[: edit["from"]] + edit["insert"] + text[edit["to"] :]
-    left = asked("findings", text=text, net="a")["findings"]
+    left = asked("lint", text=text)
     assert not any(one["fix"] and one["fix"]["safe"] for one in left)
 
 
@@ -155,9 +155,10 @@ import json, sys
 absent = "ssl subprocess multiprocessing networkx lark argparse torch jax".split()
 sys.modules.update(dict.fromkeys(absent))
 from netdsl.ide import page
-for what, more in {{"analysis": {{}}, "table": {{}}, "findings": {{}}, "graph": {{}}, "report": {{}},
+for what, more in {{"analysis": {{}}, "table": {{}}, "graph": {{}}, "report": {{}},
                    "emitted": {{"backend": "torch"}}, "difference": {{"before": {NET!r}}}}}.items():
     said = json.loads(page.answer(json.dumps({{"what": what, "text": {NET!r}, "net": "a", **more}})))
     assert "value" in said, said
+assert "value" in json.loads(page.answer(json.dumps({{"what": "lint", "text": {NET!r}}})))
 """
     subprocess.run([sys.executable, "-c", script], check=True)

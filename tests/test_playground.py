@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from node import installed, needs_node
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 import netdsl
@@ -37,7 +38,7 @@ WAIT = 60_000
 
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt-get install chromium"),
-    pytest.mark.skipif(not (shutil.which("node") and shutil.which("npm")), reason="no node and npm"),
+    needs_node,
 ]
 
 SMALL = """\
@@ -62,14 +63,13 @@ def sources() -> Iterator[Path]:
 def dist() -> Path:
     """Return the folder of the playground; one that is older than its sources is built anew, once for all tests."""
     made = FOLDER / "dist"
-    with open(FOLDER / "build.lock", "w") as lock:
+    with open(FOLDER / "build.mjs", "rb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         page = made / "index.html"
         if not page.exists() or page.stat().st_mtime < max(path.stat().st_mtime for path in sources()):
-            if not (FOLDER / "node_modules/pyodide").exists():
-                subprocess.run(["npm", "ci"], cwd=FOLDER, check=True, stdout=subprocess.DEVNULL)
             build = ["node", "build.mjs", "--fast", "--python", sys.executable]
-            subprocess.run(build, cwd=FOLDER, check=True, stdout=subprocess.DEVNULL)
+            done = subprocess.run(build, cwd=installed(FOLDER), capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stdout + done.stderr[-4000:]
     return made
 
 

@@ -31,7 +31,7 @@ def hints(
     text = analysis.source.text
     end = len(text) if end is None else end
     found: list[Hint] = []
-    for row in _rows(analysis.lines, text):
+    for row in rows(analysis.lines, text):
         offset = code_end(text, row[-1].end)
         if start <= offset <= end:
             shown = _text(row, analysis.net, kinds)
@@ -53,7 +53,7 @@ def code_end(text: str, offset: int) -> int:
     return begin + len(line.rstrip())
 
 
-def _rows(lines: Iterable[Line], text: str) -> list[list[Line]]:
+def rows(lines: Iterable[Line], text: str) -> list[list[Line]]:
     """Return the pieces on each line of the text, in order; what is within a piece of the line is its part."""
     rows: dict[int, list[Line]] = {}
     at, row, reach = 0, 0, -1

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import cache, lru_cache
 from itertools import count
 from typing import Any
@@ -20,9 +20,9 @@ from netdsl.cost.table import human
 from netdsl.diagnostics import Diagnostic, NetError, internal
 from netdsl.diagnostics.render import printable
 from netdsl.elaborate.values import Poisoned, SpecError
-from netdsl.ide import complete, describe
-from netdsl.ide.analysis import Analysis, Line, Look
-from netdsl.ide.index import Library, Symbol, definitions
+from netdsl.ide import complete, findings, hints, hover
+from netdsl.ide.analysis import Analysis, Look
+from netdsl.ide.index import Library, definitions
 from netdsl.network import Network
 from netdsl.source import Source, Span
 
@@ -168,42 +168,22 @@ def _margin(found: Analysis) -> list[Json]:
     The sums of bodies are said too, but have no part of the whole: the lines in them have.
     """
     source, text = found.source, found.source.text
-    rows: dict[int, list[Line]] = {}
-    for line in found.lines:
-        rows.setdefault(source.position(line.start)[0], []).append(line)
-    outer = [line for row in rows.values() for line in _apart(row) if text[line.end : line.end + 1] != ":"]
-    most = [max((getattr(line, cost) for line in outer), default=0) for cost in ("params", "macs")]
-    whole = found.params or most[0], found.macs or most[1]
     shown = []
-    for number, row in rows.items():
-        apart = _apart(row)
-        body = text[apart[-1].end : apart[-1].end + 1] == ":"
-        params, macs = (sum(getattr(line, cost) for line in apart) for cost in ("params", "macs"))
+    for row in hints.rows(found.lines, text):
         last = row[-1]
+        body = text[last.end : last.end + 1] == ":"
+        params, macs = sum(line.params for line in row), sum(line.macs for line in row)
         shown.append(
             {
-                "line": number,
-                "params": _amount(params, 0 if body else whole[0]),
-                "macs": _amount(macs, 0 if body else whole[1]),
-                "shapes": _shapes(last),
+                "line": source.position(row[0].start)[0],
+                "params": _amount(params, 0 if body else found.params or 0),
+                "macs": _amount(macs, 0 if body else found.macs or 0),
+                "shapes": hints.shapes(last),
                 "copies": last.copies,
+                "about": hints.tooltip(row, found.net),
             }
         )
     return shown
-
-
-def _apart(row: Sequence[Line]) -> list[Line]:
-    """Return what begins on a line, without what is within something else there."""
-    apart: list[Line] = []
-    for line in row:
-        if not apart or line.start >= apart[-1].end:
-            apart.append(line)
-    return apart
-
-
-def _shapes(line: Line) -> str:
-    texts = [str(shape) for shape in line.shapes]
-    return " \u2026 ".join([texts[0], texts[-1]]) if len(texts) > 2 else ", ".join(texts)
 
 
 def _amount(number: int, whole: int) -> Json | None:
@@ -283,42 +263,35 @@ def emitted(text: str, net: str, backend: str) -> Json:
     return {"name": f"{made.name}.py", "text": emit(made, backend), "options": dict(options_of(name))}
 
 
-def findings(text: str, net: str) -> Json:
-    """Return what the linter finds in a net, each with its fix if all nets of the file are as promised with it."""
-    from netdsl.lint.config import Settings
-    from netdsl.lint.engine import Loaded, Run
-    from netdsl.lint.finding import together
-    from netdsl.lint.fix import proven
+def lint(text: str) -> list[Json]:
+    """Return what the linter finds, each with its fix if all nets of the file are as promised with it."""
+    units, source = _units(text), _looked(text).source
 
-    def load(text: str) -> Loaded:
-        file = api.read_text(text, NAME)
-        return Loaded(file, [Network(recipe) for recipe in api.recipes(file, "", {}, {})], complete=True)
+    def at(start: int, end: int) -> Json:
+        return {"from": units(start), "to": units(end), "line": source.position(start)[0]}
 
-    loaded = load(text)
-    run = Run(loaded, Settings())
-    found = run.findings()
-    if run.wrong:
-        raise NetError(run.wrong)
-    if any(one.fixable for one in found):
-        found = proven(found, loaded, load)
-    shown = [one for one in found if not one.nets or any(each.name == net for each in one.nets)]
-    return {
-        "findings": [{**_diagnostic(one.diagnostic(), text), "fix": _fix(one, text)} for one in shown],
-        "others": len(found) - len(shown),
-        "together": together(shown),
-    }
-
-
-def _fix(finding: Any, text: str) -> Json | None:
-    fix = finding.hit.fix if finding.fixable else None
-    if fix is None:
-        return None
-    units = _units(text)
-    edits = [
-        {"from": units(edit.span.start), "to": units(edit.span.end), "insert": edit.text}
-        for edit in fix.edits
+    return [
+        {
+            "code": f"{one.code} {one.rule}",
+            "severity": one.severity,
+            "message": one.message,
+            "note": "",
+            "help": one.help,
+            "details": list(one.details),
+            "places": [{"message": place.message, **at(place.start, place.end)} for place in one.places],
+            **at(one.start, one.end),
+            "fix": {
+                "safe": one.safe and not one.moved,
+                "edits": [
+                    {"from": units(edit.start), "to": units(edit.end), "insert": edit.text}
+                    for edit in one.fix
+                ],
+            }
+            if one.fix
+            else None,
+        }
+        for one in findings.findings(source, api._importer(None, ()))
     ]
-    return {"safe": fix.safe and not fix.moved, "edits": edits}
 
 
 def graph(text: str, net: str) -> Json:
@@ -403,24 +376,20 @@ def completions(text: str, at: int) -> Json:
     }
 
 
-def told(text: str, at: int) -> Json | None:
-    """Return what the name at an offset is, and where it is named; None where there is none."""
-    units = _units(text)
-    use, places = definitions(_library().index(_looked(text).source), units.back(at))
-    if use is None or not use.symbols:
+def told(text: str, net: str, at: int) -> Json | None:
+    """Return what is known of what stands at an offset, in Markdown, and where it is named; None if nothing is."""
+    units, look = _units(text), _looked(text)
+    index, offset = _library().index(look.source), units.back(at)
+    found = hover.hover(index, offset, look.analysis(net))
+    if found is None:
         return None
+    _, places = definitions(index, offset)
     return {
-        "from": units(use.start),
-        "to": units(use.end),
-        "about": [_told(symbol) for symbol in use.symbols],
+        "from": units(found.start),
+        "to": units(found.end),
+        "text": found.text,
         "places": [_place(span, text) for span in places],
     }
-
-
-def _told(symbol: Symbol) -> Json:
-    signature = describe.signature(symbol)
-    called = describe.value_of(symbol) if signature is None else signature.shown
-    return {"kind": symbol.kind, "called": called or symbol.name, "about": describe.about(symbol)}
 
 
 _ANSWERS: Mapping[str, Callable[..., Any]] = {
@@ -429,7 +398,7 @@ _ANSWERS: Mapping[str, Callable[..., Any]] = {
         analysis,
         table,
         emitted,
-        findings,
+        lint,
         graph,
         report,
         difference,

@@ -133,7 +133,9 @@ const ask = async (what, request) => {
     return null;
   }
 };
-const spec = editor(by("editor"), { changed, ask });
+const spec = editor(by("editor"), {
+  changed, ask: (what, request) => ask(what, what === "told" ? { ...request, net: stored.net ?? "" } : request),
+});
 
 const analyse = async () => {
   const text = spec.text, net = stored.net ?? "";
@@ -271,7 +273,7 @@ const drawTab = async () => {
     return;
   }
   if (one.ready && !one.ready()) return one.empty();
-  const { text, net } = analysed, asked = { text, net, ...one.options() }, key = JSON.stringify(asked);
+  const { text, net } = analysed, asked = { text, ...(one.file ? {} : { net }), ...one.options() }, key = JSON.stringify(asked);
   if (one.key === key) {
     document.body.dataset.drawn = name;
     return note(one, "");

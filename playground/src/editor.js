@@ -28,9 +28,9 @@ export const colours = syntaxHighlighting(HighlightStyle.define([
 // ---------------------------------------------------------------- what lines cost, and what flows there
 
 class Cost extends GutterMarker {
-  constructor(amount, title) {
+  constructor(amount, title, about) {
     super();
-    Object.assign(this, { amount, title });
+    Object.assign(this, { amount, title, about });
   }
   eq(other) {
     return this.amount.said === other.amount.said && this.amount.share === other.amount.share;
@@ -39,7 +39,7 @@ class Cost extends GutterMarker {
     const { said, exact, share } = this.amount;
     // what stands in a body is shown there: its sum is said, and no part of the whole
     const title = share ? `${exact} ${this.title}, ${(100 * share).toFixed(1)}%` : `${exact} ${this.title} in all that follows`;
-    const box = make("div", { class: share ? "cost" : "cost sum", title }, said);
+    const box = make("div", { class: share ? "cost" : "cost sum", title: `${title}\n\n${this.about}` }, said);
     box.style.setProperty("--part", `${(100 * share).toFixed(1)}%`);
     return box;
   }
@@ -88,8 +88,8 @@ const arranged = (state, { lines, diagnostics }) => {
   for (const one of lines) {
     if (one.line > doc.lines) continue;
     const at = doc.line(one.line).from;
-    if (one.params) sets.params.push(new Cost(one.params, "params").range(at));
-    if (one.macs) sets.macs.push(new Cost(one.macs, "MACs").range(at));
+    if (one.params) sets.params.push(new Cost(one.params, "params", one.about).range(at));
+    if (one.macs) sets.macs.push(new Cost(one.macs, "MACs", one.about).range(at));
     if (one.shapes) shapes.set(one.line, one.shapes + (one.copies > 1 ? ` ×${one.copies}` : ""));
   }
   for (const line of new Set([...shapes.keys(), ...wrong.keys()])) {
@@ -155,6 +155,12 @@ const completing = ask => async context => {
   };
 };
 
+/** Return a text in the little Markdown that netdsl writes: paragraphs, code, rules; nothing in it is HTML. */
+const prose = text => text.split(/^```\w*\n([^]*?)^```$/m).flatMap((part, at) => at % 2
+  ? [make("pre", { class: "called" }, part.trimEnd())]
+  : part.split(/\n\n+/).map(one => one.trim()).filter(Boolean).map(one => one === "---" ? make("hr")
+    : make("p", {}, one.replaceAll(/\\([\\`*_{}[\]<>#])/g, "$1").replaceAll("**", "").split(/`([^`]+)`/).map((piece, odd) => odd % 2 ? make("code", {}, piece) : piece))));
+
 const hovering = (ask, go) => hoverTooltip(async (view, at) => {
   const found = await ask("told", { text: view.state.doc.toString(), at });
   if (!found) return null;
@@ -162,9 +168,8 @@ const hovering = (ask, go) => hoverTooltip(async (view, at) => {
   return {
     pos: found.from, end: found.to, above: true,
     create: () => ({
-      dom: make("div", { class: "told hover" }, found.about.slice(0, 3).map(one => [
-        make("pre", { class: "called" }, one.called), ...one.about.split(/\n\n+/).slice(0, 4).map(part => make("p", {}, part))]),
-      place && make("p", {}, make("button", { class: "link", onclick: () => go(place.from, place.to) }, `line ${place.line}`), " names it")),
+      dom: make("div", { class: "told hover" }, prose(found.text),
+        place && make("p", {}, make("button", { class: "link", onclick: () => go(place.from, place.to) }, `line ${place.line}`), " names it")),
     }),
   };
 });

@@ -108,15 +108,13 @@ const lint = (root, app) => {
     },
   }, one.fix.safe ? "fix" : "fix, unsafe");
   return {
-    what: "findings", options: () => ({}),
+    what: "lint", file: true, options: () => ({}),
     draw(said, text) {
-      list.replaceChildren(...said.findings.map(one => make("li", { class: one.severity },
+      list.replaceChildren(...said.map(one => make("li", { class: one.severity },
         make("p", {}, make("b", { class: "severity" }, one.severity), ` ${one.code} `,
           one.line !== undefined && make("button", { class: "link", onclick: () => app.go(one.from, one.to) }, `line ${one.line}`), " ", fix(one, text)),
         make("p", {}, one.message), ...about(one, app.go))));
-      if (!said.findings.length) list.append(make("li", {}, make("p", {}, "nothing found in this net")));
-      if (said.others) list.append(make("li", { class: "faint" }, `and ${said.others} in other nets of the file`));
-      for (const sentence of said.together) list.append(make("li", { class: "faint" }, sentence));
+      if (!said.length) list.append(make("li", {}, make("p", {}, "nothing found")));
     },
   };
 };

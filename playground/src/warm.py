@@ -37,7 +37,7 @@ for asked in (
     {"what": "table"},
     {"what": "emitted", "backend": "torch"},
     {"what": "emitted", "backend": "flax"},
-    {"what": "findings"},
+    {"what": "lint"},
     {"what": "graph"},
     {"what": "report"},
     {"what": "difference", "before": SPEC.replace("16", "8")},
@@ -45,7 +45,7 @@ for asked in (
     {"what": "completions", "at": SPEC.index("gap")},
     {"what": "told", "at": SPEC.index("gap")},
 ):
-    if asked["what"] not in ("formatted", "completions", "told"):
+    if asked["what"] not in ("formatted", "completions", "lint"):
         asked["net"] = "small"
     said = json.loads(page.answer(json.dumps({**asked, "text": SPEC})))
     assert "value" in said, said
