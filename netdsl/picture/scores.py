@@ -110,7 +110,9 @@ def _history(svg: Svg, points: Sequence[Point], top: float, least: float, most: 
 def _scores(svg: Svg, least: float, most: float, top: float, high: float) -> None:
     """Draw an axis of scores."""
     step = 10.0 ** floor(log10(most - least))
-    step = next(step * part for part in (0.1, 0.2, 0.5, 1, 2, 5) if (most - least) / (step * part) <= high / 32)
+    step = next(
+        step * part for part in (0.1, 0.2, 0.5, 1, 2, 5) if (most - least) / (step * part) <= high / 32
+    )
     for index in range(floor(least / step) + 1, floor(most / step) + 1):
         y = top + high - (index * step - least) / (most - least) * high
         svg.line(_LEFT, y, _LEFT + _WIDE, y)
