@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import tempfile
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -19,15 +19,12 @@ from typing import Any
 import pages
 import pytest
 import yaml
-from editor_corpus import CORPUS, HERE, kinds
+from editor_corpus import CORPUS, HERE, faults, kinds, mutants
 from node import NEEDED, installed, needs_node
 from tree_sitter import Language, Parser, Query, QueryCursor
 
-from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.ide import hints
 from netdsl.ide.highlight import plain
-from netdsl.source import Source
-from netdsl.syntax.parse import parse
 from netdsl.syntax.tokens import MAX_ERRORS, keywords
 
 FOLDER = HERE / "editors"
@@ -43,10 +40,11 @@ TEXTS = [*chain(*CORPUS.values())]
 @cache
 def run(script: str) -> Any:
     """Return what a script of node makes of all texts."""
+    texts = [*TEXTS, *mutants(broken=False)]
     done = subprocess.run(
         ["node", script],
         cwd=installed(FOLDER),
-        input=json.dumps(TEXTS),
+        input=json.dumps(texts),
         capture_output=True,
         text=True,
         encoding="utf-8",
@@ -54,17 +52,7 @@ def run(script: str) -> Any:
     )
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
-    return {**result, "tokens": dict(zip(TEXTS, result["tokens"], strict=True))}
-
-
-@cache
-def faults(text: str) -> list[Diagnostic]:
-    """Return the syntax errors of a text."""
-    try:
-        parse(Source("case.net", text))
-    except NetError as error:
-        return error.diagnostics
-    return []
+    return {**result, "tokens": dict(zip(texts, result["tokens"], strict=True))}
 
 
 @cache
@@ -73,9 +61,9 @@ def expected(text: str) -> list[str]:
     return kinds(text, plain(text))
 
 
-def compare(file: str, read: Callable[[str], Any]) -> None:
-    """Hold what a grammar reads in the texts of a file to the compiler's reading."""
-    for text in CORPUS[file]:
+def compare(texts: Iterable[str], read: Callable[[str], Any]) -> None:
+    """Hold what a grammar reads in texts that parse to the compiler's reading."""
+    for text in texts:
         if not faults(text):
             assert kinds(text, read(text)) == expected(text)
 
@@ -96,7 +84,12 @@ def compare_broken(read: Callable[[str], Any]) -> None:
 @needs_node
 @pytest.mark.parametrize("file", CORPUS)
 def test_codemirror(file: str) -> None:
-    compare(file, run("codemirror.mjs")["tokens"].get)
+    compare(CORPUS[file], run("codemirror.mjs")["tokens"].get)
+
+
+@needs_node
+def test_codemirror_whatever_the_names_are() -> None:
+    compare(mutants(broken=False), run("codemirror.mjs")["tokens"].get)
 
 
 @needs_node
@@ -118,7 +111,12 @@ def test_words_of_codemirror() -> None:
 @needs_node
 @pytest.mark.parametrize("file", CORPUS)
 def test_textmate(file: str) -> None:
-    compare(file, run("textmate.mjs")["tokens"].get)
+    compare(CORPUS[file], run("textmate.mjs")["tokens"].get)
+
+
+@needs_node
+def test_textmate_whatever_the_names_are() -> None:
+    compare(mutants(broken=False), run("textmate.mjs")["tokens"].get)
 
 
 @needs_node
@@ -210,7 +208,12 @@ def by_tree_sitter(text: str) -> list[tuple[int, int, str]]:
 @needs_compiler
 @pytest.mark.parametrize("file", CORPUS)
 def test_tree_sitter(file: str) -> None:
-    compare(file, by_tree_sitter)
+    compare(CORPUS[file], by_tree_sitter)
+
+
+@needs_compiler
+def test_tree_sitter_whatever_the_names_are() -> None:
+    compare([*mutants(broken=False), *mutants(broken=True)], by_tree_sitter)
 
 
 @needs_compiler

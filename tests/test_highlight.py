@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from itertools import chain, pairwise
 from typing import Any
 
 import pytest
-from editor_corpus import CORPUS, GRAMMAR, kinds
+from editor_corpus import CONTEXTUAL, CORPUS, faults, kinds, mutants
 
-from netdsl.diagnostics import NetError
 from netdsl.ide import highlight
 from netdsl.source import Source
 from netdsl.syntax.automaton import Automaton, Grammar
 from netdsl.syntax.parse import parse_lines
-from netdsl.syntax.tokens import Token, lex
-
-CONTEXTUAL = set(re.findall("[A-Z]+", re.findall(r"^_word:(.*(?:\n +\|.*)*)", GRAMMAR, re.MULTILINE)[0]))
-"""Terminals that may be names: `_word` of the grammar."""
+from netdsl.syntax.tokens import Token, keywords, lex
 
 
 class Read:
@@ -75,7 +70,7 @@ class Read:
         return []
 
     def call(self, start: int, end: int, c: list[Token]) -> list[Token]:
-        if c[0].type != "LPAR":
+        if c[0].type in CONTEXTUAL:
             self.note(c[:1], "function")
         return []
 
@@ -200,16 +195,23 @@ def text_before(token: Token, at: int) -> str:
     return token.text[: at - token.start]
 
 
+def compare(texts: list[str]) -> None:
+    """Hold what the form of texts says to what the automaton makes of them, if they parse."""
+    for text in texts:
+        if not faults(text):
+            found = [one for one in highlight.plain(text) if one.kind != "comment"]
+            assert kinds(text, found) == kinds(text, by_automaton(text))
+
+
 @pytest.mark.parametrize("file", CORPUS)
 def test_the_form_of_a_text_says_what_the_automaton_makes_of_it(file: str) -> None:
-    for text in CORPUS[file]:
-        try:
-            expected = kinds(text, by_automaton(text))
-        except NetError:
-            assert file.endswith(".md") or file == "broken.net"
-            continue
-        found = kinds(text, [one for one in highlight.plain(text) if one.kind != "comment"])
-        assert found == expected
+    compare(CORPUS[file])
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_whatever_the_names_are(broken: bool) -> None:
+    assert len(mutants(broken)) > 200
+    compare(mutants(broken))
 
 
 def test_words_are_those_of_the_grammar() -> None:
@@ -271,3 +273,14 @@ def test_each_text_is_read_from_left_to_right() -> None:
         assert all(one.end <= after.start for one, after in pairwise(found))
         words = [text[one.start : one.end] for one in found]
         assert all(word and "\r" not in word and "\n" not in word for word in words)
+
+
+def test_the_corpus_has_each_word_as_what_it_may_be() -> None:
+    seen: dict[str, set[str]] = {}
+    for text in chain(*CORPUS.values()):
+        for one in highlight.plain(text):
+            seen.setdefault(text[one.start : one.end], set()).add(one.kind)
+    for word in keywords():
+        assert seen[word] & {"keyword", "op", "constant"}, word
+        if word.upper() in CONTEXTUAL:
+            assert seen[word] - {"keyword"}, word
