@@ -37,6 +37,7 @@ PAGES = {
     "cookbook": "docs/cookbook.md",
     "editors": "docs/editors.md",
     "searching": "docs/search.md",
+    "playground-page": "docs/playground.md",
     "language": "grammar/README.md",
     "ops": "docs/ops.md",
     "rules": "docs/rules.md",
@@ -56,7 +57,15 @@ README = "README.md"
 FRONT = ("Set-up", "More")
 """The sections of README.md that stand on the front page, behind what comes before all sections."""
 NAVIGATION = {
-    "To begin": ("tutorial", "coming-from-pytorch", "cookbook", "editors", "overview", "searching"),
+    "To begin": (
+        "tutorial",
+        "coming-from-pytorch",
+        "cookbook",
+        "editors",
+        "overview",
+        "searching",
+        "playground-page",
+    ),
     "Reference": ("language", "words", "ops", "errors", "rules", "zoo", "api"),
     "More": ("claims", "benchmarks", "writing-ops-and-rules", "backends", "architecture", "emission"),
     "The project": ("contributing", "changelog"),
