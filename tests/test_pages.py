@@ -26,7 +26,15 @@ FOLLOWED = [
     "README.md",
     *(
         f"docs/{name}.md"
-        for name in ("tutorial", "coming-from-pytorch", "cookbook", "search", "playground", "writing-ops-and-rules", "api")
+        for name in (
+            "tutorial",
+            "coming-from-pytorch",
+            "cookbook",
+            "search",
+            "playground",
+            "writing-ops-and-rules",
+            "api",
+        )
     ),
 ]
 
