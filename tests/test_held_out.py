@@ -53,6 +53,21 @@ net N(c = 3):
     a: Shift 3
     m: conv 1x1, 3
 """,
+    "a sum that is larger than its first branch in another call": """
+block B(c, stride = 1):
+    short = from x
+    if stride > 1:
+        short = from x -> avgpool 2x2, /2 -> conv 1x1, c as proj
+    add:
+        from x -> conv 3x3, c, /stride as conv
+        from short
+
+net N:
+    input 8, 8x8
+    a: B 8
+    b: B 8, 8
+    gap
+""",
     "turns that make another kind of value": """
 block Flat(n):
     for i in range(n):

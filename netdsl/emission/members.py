@@ -57,6 +57,7 @@ class Members:
         ]
         kept += self.maps.marks.values() if self.maps else ()
         self.writing = module.storage.writing(function, kept) if module.inplace else set()
+        self.writing -= {id(item) for item in walk(function.items) if self.enlarges(item)}
         """The layers, by id, that write over their input."""
         for uses in shared(function.items):
             if not all(id(item) in self.writing for item in uses):  # one module is all of them
@@ -249,6 +250,10 @@ class Members:
     def is_nothing(self, item: Item) -> bool:
         """Tell whether something is only its input."""
         return isinstance(item, Layer) and isinstance(self.lowered(item).function, Input)
+
+    def enlarges(self, item: Item) -> bool:
+        """Tell whether a layer is a joint whose first branch is smaller than the others in some net of the file."""
+        return isinstance(item, Layer) and len(item.inputs) > 1 and place_of(item.span) in self.text.enlarging
 
     def overwrites(self, item: Layer) -> bool:
         """Tell whether a layer writes its output over its first input."""
@@ -596,6 +601,11 @@ def turn_names() -> Iterator[str]:
     """Yield names for the number of a turn, the best first."""
     yield from (*"ijkmn", "turn")
     yield from (f"turn{number}" for number in count(2))
+
+
+def place_of(span: Span) -> tuple[str, int, int]:
+    """Return what tells a place of a text from all others."""
+    return span.source.name, span.start, span.end
 
 
 def within_class(items: list[Item]) -> Iterator[Item]:

@@ -40,7 +40,7 @@ from netdsl.emission.items import (
     has_stages,
     walk,
 )
-from netdsl.emission.members import Members
+from netdsl.emission.members import Members, place_of
 from netdsl.emission.numbered import is_mapping
 from netdsl.emission.order import Order
 from netdsl.emission.stack import Stack
@@ -136,6 +136,18 @@ class ModuleText(ABC):
         """The names of ops that are arguments."""
         for staged in family.classes:
             tidy(staged, self.constants)
+
+    @cached_property
+    def enlarging(self) -> set[tuple[str, int, int]]:
+        """Where a joint stands whose first branch is smaller than the others in some net, as 1x1 beside a map."""
+        return {
+            place_of(node.span)
+            for net in self.family.nets
+            for node in net.graph
+            if len(node.inputs) > 1
+            and node.op.inplace
+            and net.inputs_of(node.name)[0] != net.outputs_of(node.name)[0]
+        }
 
     # ---------------------------------------------------------------- lowering
 
