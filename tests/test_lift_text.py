@@ -494,6 +494,17 @@ net N:
     assert "for" not in text(spec)
 
 
+def test_a_number_is_that_of_both_axes() -> None:
+    """A parameter takes numbers and sizes of two axes, as a dilation does."""
+    spec = """
+block B(wide: bool, k: dims):
+    conv k, x.c, dilation=(1x2 if wide else 1) as conv
+"""
+    found = block(calls(spec, "B false, 3x1", "B true, 1x3", "B false, 3x3"))
+    assert found[1] == "conv: conv k, 24, dilation=dilation"
+    assert found[0] == "block B(k: dims, dilation = 1x1):"
+
+
 def test_a_branch_has_no_loop() -> None:
     """Whose turns would be branches."""
     chain = " -> ".join(f"conv 3x3, 8 as a.{at}" for at in range(4))

@@ -18,11 +18,14 @@ from netdsl.elaborate.files import Files
 from netdsl.elaborate.layers import has_state
 from netdsl.elaborate.names import reserved_name
 from netdsl.elaborate.result import Elaborated
+from netdsl.elaborate.values import MISSING
 from netdsl.ir.graph import Graph, Scope, Value
 from netdsl.ir.types import Shape
 from netdsl.lifting.classes import class_names
 from netdsl.lifting.file import File
 from netdsl.lifting.layout import NotLaidOut
+from netdsl.lifting.solve import square
+from netdsl.ops import Op
 from netdsl.ops.conv import Conv, DwConv
 from netdsl.passes import Facts, infer_shapes, verify_graph
 from netdsl.source import Source
@@ -121,7 +124,7 @@ def _no_imports(name: str, importer: Source) -> Source:
 def difference(graph: Graph, other: Graph) -> str:
     """Return the first difference of two graphs, "" for none.
 
-    Ops without state may be called otherwise, and a depthwise convolution be one in groups.
+    Ops without state may be called otherwise, a depthwise convolution be one in groups, and a number a size.
     """
     found = _first_difference(graph, other, infer_shapes(verify_graph(Facts(graph))).shapes)
     return found[1] if found else ""
@@ -139,7 +142,7 @@ def _first_difference(
         op = node.op
         if isinstance(op, DwConv) and isinstance(twin.op, Conv):
             op = _in_groups(op, shapes[node.inputs[0].node][node.inputs[0].port].c)
-        if op != twin.op or node.train != twin.train:
+        if not _same(op, twin.op) or node.train != twin.train:
             found = node.name, f"{node.name} is another {twin.op.name}"
         elif reads != twin.inputs:
             found = node.name, f"{node.name} reads other values"
@@ -162,6 +165,15 @@ def _first_difference(
         ((a, f"{a} is no {b}") for a, b in zip(one, two, strict=False) if a != b),
         ("", "it has other modules"),
     )
+
+
+def _same(one: Op, two: Op) -> bool:
+    """Tell whether two ops are the same; `dilation=2` is `dilation=2x2`."""
+    if one == two or type(one) is not type(two):
+        return one == two
+    pairs = {key: (getattr(one, key), getattr(two, key)) for key in one._fields}
+    alike = {key: a for key, (a, b) in pairs.items() if type(a) is not type(b) and square(a) == square(b)}
+    return bool(two.replace(**{key: a for key, a in alike.items() if square(a) is not MISSING}) == one)
 
 
 def _in_groups(op: DwConv, c: int) -> Conv:

@@ -12,7 +12,7 @@ from netdsl.elaborate.layers import has_state
 from netdsl.elaborate.names import reserved_name
 from netdsl.elaborate.values import MISSING
 from netdsl.ir.graph import Graph, Node, Scope, Value
-from netdsl.ir.types import DEFAULT_INIT, Init, Scheduled, Shape
+from netdsl.ir.types import DEFAULT_INIT, Dims, Init, Scheduled, Shape
 from netdsl.lifting.body import Body
 from netdsl.lifting.classes import class_names, grouped
 from netdsl.lifting.items import Column, Item, Named, OpWord, Word, everything, skeleton
@@ -22,7 +22,7 @@ from netdsl.lifting.ramps import scheduled
 from netdsl.lifting.roll import filled, rolled
 from netdsl.lifting.rows import Unsolvable, spread
 from netdsl.lifting.shared import Shared, shared_values
-from netdsl.lifting.solve import Class
+from netdsl.lifting.solve import Class, square
 from netdsl.lifting.streams import over_lists
 from netdsl.lifting.words import block_words, call_words, initialiser, op_values, written
 from netdsl.ops import Op, catalogue
@@ -260,6 +260,9 @@ class File:
             for key, column in item.values.items():
                 if all(value is MISSING for value in column):
                     item.values[key] = (self._default(item, key),) * len(column)
+                elif any(isinstance(value, Dims) for value in column):  # a number is that of both axes
+                    wide = [square(value) if type(value) is int else value for value in column]
+                    item.values[key] = tuple(wide)
         try:
             order = sorted(range(len(scopes)), key=lambda at: self.ranks[scopes[at].path])
             made = [self.shapes[value.node][value.port] for scope in scopes for value in scope.outputs[:1]]
