@@ -12,13 +12,16 @@ from netdsl.ir.graph import Scope
 def class_names(tree: Scope) -> dict[str, str]:
     """Return, by path, what the class of a scope is called; of one that has none, after its label.
 
-    `Fuse2` is `Fuse` where there is that, too: a module that was compiled has such classes for what is one block.
+    `Fuse2` is `Fuse` where there is that, too, and both are given lists of maps: a module that was compiled has such
+    classes for the lengths of lists.
     """
-    classes = {scope.block for scope in tree.scopes() if scope.block}
+    scopes = [*tree.scopes()]
+    lists = {scope.block for scope in scopes if scope.block}
+    lists -= {scope.block for scope in scopes if len(scope.inputs) < 2}
     found: dict[str, str] = {}
-    for scope in tree.scopes():
+    for scope in scopes:
         stem = re.sub(r"\d+$", "", scope.block)
-        own = stem if stem in classes else scope.block
+        own = stem if {stem, scope.block} <= lists else scope.block
         found[scope.path] = own or "".join(
             part[:1].upper() + part[1:] for part in re.split("[_.-]", scope.name)
         )
