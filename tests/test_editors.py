@@ -12,7 +12,7 @@ import tempfile
 import tomllib
 from collections.abc import Callable, Iterable
 from functools import cache
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ from editor_corpus import CORPUS, HERE, faults, kinds, mutants
 from node import NEEDED, installed, needs_node
 from tree_sitter import Language, Parser, Query, QueryCursor
 
+import netdsl
+from netdsl import data
 from netdsl.ide import hints
 from netdsl.ide.highlight import plain
 from netdsl.syntax.tokens import MAX_ERRORS, keywords
@@ -51,8 +53,12 @@ def run(script: str) -> Any:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    result = json.loads(done.stdout)
-    return {**result, "tokens": dict(zip(texts, result["tokens"], strict=True))}
+    return dict(zip(texts, json.loads(done.stdout), strict=True))
+
+
+def tokens(script: str) -> Callable[[str], Any]:
+    """Return what gives the tokens of a text."""
+    return lambda text: run(script)[text]["tokens"]
 
 
 @cache
@@ -84,25 +90,48 @@ def compare_broken(read: Callable[[str], Any]) -> None:
 @needs_node
 @pytest.mark.parametrize("file", CORPUS)
 def test_codemirror(file: str) -> None:
-    compare(CORPUS[file], run("codemirror.mjs")["tokens"].get)
+    compare(CORPUS[file], tokens("codemirror.mjs"))
 
 
 @needs_node
 def test_codemirror_whatever_the_names_are() -> None:
-    compare(mutants(broken=False), run("codemirror.mjs")["tokens"].get)
+    compare(mutants(broken=False), tokens("codemirror.mjs"))
 
 
 @needs_node
 def test_codemirror_reads_what_does_not_parse() -> None:
-    read = run("codemirror.mjs")["tokens"].__getitem__
+    read = tokens("codemirror.mjs")
     compare_broken(read)
     broken = CORPUS["broken.net"][0]
     assert kinds(broken, read(broken)) == kinds(broken, plain(broken))
 
 
 @needs_node
+@pytest.mark.parametrize(
+    "file", [file for file in CORPUS if file.endswith(".net") and file in data.names("specs", ".net")]
+)
+def test_codemirror_indents_and_folds(file: str) -> None:
+    (text,) = CORPUS[file]
+    read = run("codemirror.mjs")[text]
+    lines = text.split("\n")
+    for at, (above, line) in enumerate(pairwise(lines), 1):
+        if (
+            above.strip()
+            and line.strip()
+            and not re.match(r" *(#|->|[)\]])", line)
+            and above.lstrip()[0] != "#"
+        ):
+            written = len(line) - len(line.lstrip())
+            opens = re.search(r":\s*(#.*)?$", above) is not None
+            # where a body goes on or ends is the writer's to say
+            assert read["indented"][at] == written if opens else read["indented"][at] >= written, line
+            assert (at in read["folds"]) >= opens, above
+
+
 def test_words_of_codemirror() -> None:
-    assert sorted(run("codemirror.mjs")["words"]) == sorted(keywords())
+    source = (HERE.parent / "playground" / "src" / "language.js").read_text(encoding="utf-8")
+    lists = re.findall(r'^  [a-z]+: set\("([a-z ]+)"\),$', source, re.MULTILINE)
+    assert sorted(" ".join(lists).split()) == sorted(keywords())
 
 
 # ---------------------------------------------------------------- TextMate
@@ -111,17 +140,17 @@ def test_words_of_codemirror() -> None:
 @needs_node
 @pytest.mark.parametrize("file", CORPUS)
 def test_textmate(file: str) -> None:
-    compare(CORPUS[file], run("textmate.mjs")["tokens"].get)
+    compare(CORPUS[file], tokens("textmate.mjs"))
 
 
 @needs_node
 def test_textmate_whatever_the_names_are() -> None:
-    compare(mutants(broken=False), run("textmate.mjs")["tokens"].get)
+    compare(mutants(broken=False), tokens("textmate.mjs"))
 
 
 @needs_node
 def test_textmate_reads_what_does_not_parse() -> None:
-    compare_broken(run("textmate.mjs")["tokens"].__getitem__)
+    compare_broken(tokens("textmate.mjs"))
 
 
 def test_words_of_textmate() -> None:
@@ -243,6 +272,8 @@ def test_the_parser_is_of_this_grammar() -> None:
     said = (TREE_SITTER / "src" / "grammar.js.sha256").read_text(encoding="utf-8").split()[0]
     text = (TREE_SITTER / "grammar.js").read_bytes()
     assert hashlib.sha256(text).hexdigest() == said, "run: editors/tree-sitter-netdsl/generate.sh"
+    about = json.loads((TREE_SITTER / "tree-sitter.json").read_text(encoding="utf-8"))
+    assert about["metadata"]["version"] == netdsl.__version__
 
 
 # ---------------------------------------------------------------- the page of settings

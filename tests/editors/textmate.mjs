@@ -1,4 +1,5 @@
-// Reads texts from standard input, as a list in JSON, and writes for each the tokens of the TextMate grammar: [start, end, kind].
+// Reads texts from standard input, as a list in JSON, and writes the tokens that the TextMate grammar makes of each, as
+// [start, end, kind].
 
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -53,7 +54,7 @@ const registry = new textmate.Registry({
 const grammar = await registry.loadGrammar("source.netdsl");
 
 const texts = JSON.parse(readFileSync(0, "utf8"));
-const tokens = texts.map((text) => {
+const read = texts.map((text) => {
   const found = [];
   let state = textmate.INITIAL;
   let begin = 0;
@@ -68,6 +69,6 @@ const tokens = texts.map((text) => {
     state = done.ruleStack;
     begin += line.length + 1;
   }
-  return found;
+  return { tokens: found };
 });
-process.stdout.write(JSON.stringify({ tokens }));
+process.stdout.write(JSON.stringify(read));
