@@ -1,7 +1,8 @@
 """The server: what an editor asks, answered from netdsl/ide; analysis in a thread, the linter in a process.
 
-A change is analysed after 30 ms of quiet, and what was begun for an older text is stopped. Then, as long as nobody
-types, come the other nets of the file, one a turn, and the linter. Nothing that a client sends ends the server.
+A change is analysed at once, one of several within 30 ms when there is quiet; what was begun for an older text is
+stopped. Then, as long as nobody types, come the other nets of the file, one a turn, and the linter. Nothing that a
+client sends ends the server.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 QUIET = 0.03
-"""Seconds without a change before a text is analysed."""
+"""Seconds that lie between a change and the one before if it is not one of several."""
 IDLE = 0.25
 """Seconds after that before what can wait is done."""
 PATIENCE = 10.0
@@ -131,6 +132,8 @@ class State:
         self.net = ""
         """Which net is shown, if one was chosen."""
         self.generation = 0
+        self.changed = 0.0
+        """When it was changed last."""
         self.task: asyncio.Task[None] | None = None
         self.ready = asyncio.Event()
         self.look: Look | None = None
@@ -178,15 +181,17 @@ class Server(LanguageServer):
             raise RequestFailed(f"{uri} is not open")
         return state
 
-    def take(self, document: Document, at_once: bool = False) -> None:
-        """Take a text, or another version of it, and what imports it."""
+    def take(self, document: Document) -> None:
+        """Take a text, or another version of it, and look at it and at what imports it."""
+        now = asyncio.get_running_loop().time()
         state = self.states.get(document.uri)
         if state is None:
             state = self.states[document.uri] = State(document)
         self.texts.put(document)
         _move(state, document)
         state.document = document
-        self.schedule(state, 0 if at_once else QUIET)
+        self.schedule(state, QUIET if now - state.changed < QUIET else 0)
+        state.changed = now
         for other in self.texts.dependants(document.source.key):
             self.schedule(self.states[other.uri], QUIET, refresh=True)
 
@@ -462,7 +467,7 @@ async def _configured(ls: Server, params: types.DidChangeConfigurationParams | N
 
 def _opened(ls: Server, params: types.DidOpenTextDocumentParams) -> None:
     given = params.text_document
-    ls.take(Document(given.uri, given.version, Text(given.text, ls.texts.encoding)), at_once=True)
+    ls.take(Document(given.uri, given.version, Text(given.text, ls.texts.encoding)))
 
 
 def _changed(ls: Server, params: types.DidChangeTextDocumentParams) -> None:
