@@ -249,13 +249,30 @@ def _begins(tokens: list[Token], at: int) -> bool:
 
 
 def _begins_count(tokens: list[Token], at: int) -> bool:
-    """Tell whether a `*` repeats a step: its count stands where a step may."""
-    return bool(at) and (
-        tokens[at - 1].type == "COUNT"
-        or (tokens[at - 1].type == "NUMBER" and _begins(tokens, at - 1))
-        or tokens[at - 1].type in ("RPAR", "RSQB")
-        or any(token.type in ("COUNT", "COUNT_LPAR") for token in tokens[max(0, at - 6) : at])
-    )
+    """Tell whether a `*` repeats a step: what it multiplies stands where a step may."""
+    at -= 1
+    while at > 0:
+        if tokens[at].type in ("RPAR", "RSQB"):
+            depth = 0
+            while at >= 0:
+                depth += (tokens[at].type in ("RPAR", "RSQB")) - (tokens[at].type in _OPENS)
+                if depth == 0:
+                    break
+                at -= 1
+            if at < 0 or tokens[at].type in ("LPAR", "COUNT_LPAR"):
+                break  # a bracket of its own, or a call
+            at -= 1
+        elif tokens[at - 1].type == "DOT":
+            at -= 2
+        else:
+            break
+    if at < 0:
+        return False
+    counts = tokens[at].type in ("NUMBER", "NAME", *_WORDS) and _begins(tokens, at)
+    return tokens[at].type in ("COUNT", "COUNT_LPAR") or counts
+
+
+_OPENS = ("LPAR", "LSQB", "COUNT_LPAR")
 
 
 def _step(tokens: list[Token], begin: int, commas: list[int]) -> Call | None:
