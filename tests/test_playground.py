@@ -117,12 +117,11 @@ class Shown:
     def state(self, state: str) -> None:
         self.tab.locator(f"body[data-state={state}]").wait_for(timeout=WAIT)
 
-    def text(self) -> str:
-        """Return the spec in the editor."""
-        lines: str = self.tab.evaluate(
-            "document.querySelector('#editor .cm-content').cmTile.view.state.doc.toString()"
-        )
-        return lines
+    def text(self, where: str = "#editor") -> str:
+        """Return the text of an editor, of which the browser has only the lines that are seen."""
+        content = f"document.querySelector({where!r} + ' .cm-content')"
+        text: str = self.tab.evaluate(f"{content}.cmTile.view.state.doc.toString()")
+        return text
 
 
 @pytest.fixture
@@ -183,7 +182,7 @@ def test_every_tab(shown: Shown) -> None:
     net = netdsl.loads(SMALL, "spec.net")
     for name, backend in (("torch", "torch"), ("flax", "flax")):
         shown.drawn(name)
-        text = shown.shown(f"#view-{name}")
+        text = shown.text(f"#view-{name}")
         assert text == net.emit(backend)
     shown.drawn("lint")
     found = tab.locator("#view-lint li").all_text_contents()

@@ -191,7 +191,7 @@ export const replaced = Annotation.define();
 
 const base = [
   lineNumbers(), highlightSpecialChars(), history(), drawSelection(), EditorState.allowMultipleSelections.of(true),
-  bracketMatching(), closeBrackets(), highlightActiveLine(), highlightActiveLineGutter(), highlightSelectionMatches(), search({ top: true }),
+  bracketMatching(), closeBrackets(), highlightActiveLine(), highlightActiveLineGutter(), highlightSelectionMatches({ minSelectionLength: 2 }), search({ top: true }),
   indentUnit.of("    "), EditorState.tabSize.of(4), colours,
   EditorView.contentAttributes.of({ spellcheck: "false", autocapitalize: "off", translate: "no" }),
 ];

@@ -197,7 +197,10 @@ const difference = (root, app) => {
     what: "difference",
     before: was,
     ready: () => was.text.trim() !== "",
-    empty: () => (details.open = true) && result.replaceChildren("Choose what the spec is compared with: a net of the zoo, the spec as it is now, or write one."),
+    empty: () => {
+      details.open = true;
+      result.replaceChildren(make("span", { class: "faint" }, "Choose what the spec is compared with: a net of the zoo, the spec as it is now, or one that you write above."));
+    },
     options: () => ({ before: was.text, was: net.dataset.asked || net.value }),
     draw(said) {
       was.show({ diagnostics: said.errors ?? [] });
