@@ -9,9 +9,13 @@ from pathlib import Path
 import pytest
 
 NODE = shutil.which("node")
-NEEDED = "CI" in os.environ and "NETDSL_WITHOUT_NODE" not in os.environ
+WITHOUT = "NETDSL_WITHOUT_NODE" in os.environ
+"""Whether it, or what is run in it, cannot be installed."""
+NEEDED = "CI" in os.environ and not WITHOUT
 """Where a change is checked before it is merged, it is a fault to go without."""
-needs_node = pytest.mark.skipif(NODE is None and not NEEDED, reason="no Node.js: apt-get install nodejs npm")
+needs_node = pytest.mark.skipif(
+    WITHOUT or (NODE is None and not NEEDED), reason="no Node.js: apt-get install nodejs npm"
+)
 
 
 def installed(folder: Path) -> Path:
@@ -27,3 +31,9 @@ def installed(folder: Path) -> Path:
             assert done.returncode == 0, done.stdout + done.stderr
             stamp.write_bytes(lock.read_bytes())
     return folder
+
+
+if __name__ == "__main__":
+    root = Path(__file__).parent.parent
+    for name in ("playground", "tests/editors", "editors/vscode"):
+        installed(root / name)
