@@ -8,6 +8,7 @@ client sends ends the server.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import threading
@@ -266,6 +267,7 @@ class Server(LanguageServer):
             await self._refresh_hints()
         self.publish(state)
         await self._refresh_lenses()
+        await self._run(state, gc.collect)  # which the command does seldom by itself
         if not self.settings.lint or any(one.severity == "error" for one in first.diagnostics):
             return
         overlays = [
@@ -899,6 +901,7 @@ def serve(tcp: int | None = None, log_file: Path | None = None) -> int:
         logging.FileHandler(log_file, encoding="utf-8") if log_file is not None else logging.StreamHandler()
     )
     logging.basicConfig(level=level, format=form, handlers=[handler])
+    gc.freeze()  # what was imported stays
     server = Server()
     if tcp is not None:
         server.start_tcp("127.0.0.1", tcp)
