@@ -51,6 +51,8 @@ QUIET = 0.03
 """Seconds that lie between a change and the one before if it is not one of several."""
 IDLE = 0.25
 """Seconds after that before what can wait is done."""
+PAUSE = 5.0
+"""Seconds after all that, before what is garbage is collected: nothing else runs meanwhile."""
 PATIENCE = 10.0
 """Seconds that an answer waits for an analysis."""
 SHOW = "netdsl.showNet"
@@ -211,6 +213,8 @@ class Server(LanguageServer):
             await self._analyse(state, refresh)
             await asyncio.sleep(IDLE)
             await self._rest(state)
+            await asyncio.sleep(PAUSE)
+            await self._run(state, gc.collect)  # which the command seldom does by itself
         except Stopped:
             return  # what has changed is looked at in its turn
         except Exception:
@@ -267,7 +271,6 @@ class Server(LanguageServer):
             await self._refresh_hints()
         self.publish(state)
         await self._refresh_lenses()
-        await self._run(state, gc.collect)  # which the command does seldom by itself
         if not self.settings.lint or any(one.severity == "error" for one in first.diagnostics):
             return
         overlays = [
