@@ -1,8 +1,10 @@
 """What is in memory before a page has a text: modules, tables of the grammar, ops, rules, compiled patterns."""
 
 import gc
+import importlib
 import json
 import sys
+import zipfile
 
 sys.path.insert(0, "/netdsl.zip")
 
@@ -52,4 +54,9 @@ for asked in (
 page.answer(json.dumps({"what": "analysis", "text": SPEC.replace("conv 1x1", "cnv 1x1")}))
 page.forget()
 api.packaged.cache_clear()
+# a file that is open now is none in the page
+importlib.invalidate_caches()
+for one in gc.get_objects():
+    if isinstance(one, zipfile.ZipFile):
+        one.close()
 gc.collect()
