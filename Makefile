@@ -102,7 +102,7 @@ bench: $(VENV)/bench.stamp
 	set -e; for script in $(filter-out benchmarks/reference.py benchmarks/search.py benchmarks/peers.py benchmarks/lift.py benchmarks/lift_onnx.py,$(wildcard benchmarks/*.py)); do $(BIN)/python $$script; done
 
 playground/node_modules: playground/package-lock.json
-	cd playground && npm ci
+	cd playground && npm ci --ignore-scripts
 	touch $@
 
 playground: $(VENV)/test.stamp playground/node_modules
