@@ -101,7 +101,8 @@ def translated(diagnostic: Diagnostic) -> Diagnostic:
     help = ""
     if diagnostic.code == "E106":
         word = span.text.partition("(")[0]
-        help = said(word, span.text) or instead(word, span.text) or own_call(word, span.text)
+        sized = re.search(rf"^\s*default {word}\b", span.source.text, re.MULTILINE) is not None
+        help = said(word, span.text) or instead(word, span.text) or own_call(word, span.text, sized)
         if not help and word not in catalogue() and not _is_declared(word, span.source.text):
             return diagnostic.replace(help=f"no op or block here is called `{word}`")
     elif diagnostic.code == "E101" and span.text.startswith("'"):
@@ -205,8 +206,11 @@ def _is_declared(name: str, text: str) -> bool:
     )
 
 
-def own_call(word: str, text: str) -> str:
-    """Return the help for our layer called as elsewhere, `relu(x)`, `conv(64, 3)`; "" if it is no layer."""
+def own_call(word: str, text: str, sized: bool = False) -> str:
+    """Return the help for our layer called as elsewhere, `relu(x)`, `conv(64, 3)`; "" if it is no layer.
+
+    Where a `default` line may have `sized` it, a call without a kernel needs none.
+    """
     match = _CALL.fullmatch(text) if word in catalogue() and len(text) <= MAX_TEXT else None
     args = split(match[2]) if match else []
     if not args:
@@ -215,7 +219,8 @@ def own_call(word: str, text: str) -> str:
         return layer(text) or f"{word} {', '.join(args[1:])}".strip()
     op = catalogue()[word]
     theirs = next(iter(op.elsewhere.calls), word)
-    return layer(text) or layer(f"{theirs}({', '.join(args)})") or _channels_first(op, args)
+    known = layer(text) or layer(f"{theirs}({', '.join(args)})")
+    return known or ("" if sized and len(args) == 1 else _channels_first(op, args))
 
 
 def _channels_first(op: type[Op], args: list[str]) -> str:

@@ -873,7 +873,7 @@ class Layers(ABC):
     def not_made(self, name: str, place: Place, span: Span) -> Exception:
         """Return the error for what `same` cannot run."""
         scope, value = place.scope, place.env.find_tensor(name)
-        if place.env.partial or (value is not None and value.poisoned):
+        if place.env.unlabelled or (value is not None and value.poisoned):
             return Poisoned()
         outer, where = scope.outer, scope.path or "the net"
         while outer is not None:

@@ -168,7 +168,7 @@ class InitFunction(Record):
 class Env:
     """Names of one scope, inside another. Values that flow have their own namespace: a label hides no op."""
 
-    __slots__ = ("names", "parent", "partial", "tensors")
+    __slots__ = ("names", "parent", "partial", "tensors", "unlabelled")
 
     def __init__(self, parent: Env | None = None) -> None:
         """Start empty."""
@@ -177,6 +177,8 @@ class Env:
         self.tensors: dict[str, Data] = {}
         self.partial: bool = parent is not None and parent.partial
         """Whether an error left unknown which names there are."""
+        self.unlabelled: bool = parent is not None and parent.unlabelled
+        """Whether an error left unknown which values that flow have labels."""
 
     def find_name(self, name: str) -> Any:
         """Return what a name stands for, from here outwards, or MISSING; no value that flows."""
@@ -207,6 +209,7 @@ class Env:
         Names that they only mention stay what they are, if they are anything; so do those that are `kept`.
         """
         self.partial |= lines.computed
+        self.unlabelled |= lines.computed
         for name in lines.names:
             if name in kept or name in catalogue():
                 continue

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, ClassVar
 
-from netdsl.diagnostics import did_you_mean
+from netdsl.diagnostics import closest, did_you_mean
 from netdsl.elaborate.arguments import Param, bind, type_name
 from netdsl.elaborate.draft import DraftScope, Place
 from netdsl.elaborate.evaluate import check_variables
@@ -158,7 +158,7 @@ class Walker(Layers):
         if isinstance(node, tree.Annotated):
             self.poison(node.statement, place)
         elif isinstance(node, tree.Default):
-            place.broken |= {node.op.text}
+            place.broken |= {node.op.text, closest(node.op.text, [*catalogue()])}
         elif isinstance(node, (tree.If, tree.For, tree.Stage)):
             self.poison_labels(node, place)
             place.flow = POISON
@@ -168,8 +168,8 @@ class Walker(Layers):
         elif isinstance(node, (tree.Assign, tree.Bind)):
             for target in node.targets:
                 self.poison_label(target, place)
-                if isinstance(node, tree.Assign) and isinstance(target, tree.Name) and target.text != "x":
-                    place.env.names[target.text] = POISON
+                if isinstance(node, tree.Assign):
+                    self.poison_name(target, place)
         elif isinstance(node, tree.Def):
             place.env.names[node.name.text] = POISON
         elif isinstance(node, (tree.Line, tree.Container, tree.Merge, tree.Weight, tree.Output)):
@@ -199,10 +199,11 @@ class Walker(Layers):
         for piece in tree.pieces(node):
             labels = getattr(piece, "targets", None) or (getattr(piece, "label", None),)
             for label in labels:
-                if label is not None:
-                    self.poison_label(label, place)
-                if isinstance(piece, tree.Assign) and isinstance(label, tree.Name):
-                    place.env.names[label.text] = POISON
+                if label is None:
+                    continue
+                self.poison_label(label, place)
+                if isinstance(piece, tree.Assign):
+                    self.poison_name(label, place)
 
     @staticmethod
     def poison_label(label: tree.Label, place: Place) -> None:
@@ -212,7 +213,15 @@ class Walker(Layers):
                 return
             place.env.tensors[label.text] = POISON
         else:
+            place.env.unlabelled = True
+
+    @staticmethod
+    def poison_name(target: tree.Label, place: Place) -> None:
+        """Make unknown what has a name by `=`."""
+        if not isinstance(target, tree.Name):
             place.env.partial = True
+        elif target.text != "x":
+            place.env.names[target.text] = POISON
 
     def define(self, label: tree.Label, value: Data, place: Place) -> None:
         """Bind a label to the value that it names."""
@@ -959,7 +968,7 @@ class Walker(Layers):
         env = place.env
         if name == "flow":
             return fail("E223", "nothing flows here yet", span, "begin the net with: input 3, 224x224")
-        if env.partial:
+        if env.unlabelled:
             return Poisoned()
         other = env.find(name)
         if isinstance(other, Data):

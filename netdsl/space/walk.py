@@ -640,7 +640,8 @@ class Point:
         for place in self.places:
             env = Env(envs.get(id(place.env.parent), place.env.parent))
             envs[id(place.env)] = env
-            env.tensors, env.partial = dict(place.env.tensors), place.env.partial
+            env.tensors = dict(place.env.tensors)
+            env.partial, env.unlabelled = place.env.partial, place.env.unlabelled
             env.names = {
                 name: value.replace(env=envs[id(value.env)])
                 if isinstance(value, Function) and id(value.env) in envs
