@@ -140,6 +140,9 @@ class Walker(Layers):
                 self.poison(statement, place)
             except Poisoned:
                 self.poison(statement, place)
+                if isinstance(statement, tree.For):  # what it goes through is unknown, its lines are not
+                    place.env.names.update((name.text, POISON) for name in statement.names)
+                    self.body(statement.body, place)
             if place.flow is not None:
                 place.env.tensors["flow"] = place.flow
             if rest:
@@ -162,9 +165,6 @@ class Walker(Layers):
         elif isinstance(node, (tree.If, tree.For, tree.Stage)):
             self.poison_labels(node, place)
             place.flow = POISON
-            if isinstance(node, tree.For):  # what goes round is unknown, and yet its lines are right or wrong
-                place.env.names.update((name.text, POISON) for name in node.names)
-                self.body(node.body, place)
         elif isinstance(node, (tree.Assign, tree.Bind)):
             for target in node.targets:
                 self.poison_label(target, place)
