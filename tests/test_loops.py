@@ -19,6 +19,20 @@ from netdsl import Network, api
 BACKENDS = ["torch", "flax"]
 
 LOOPS = {
+    "a table with a column of ops that nobody calls": """\
+table small(unit, k, c):
+    conv, 3x3, 16
+    dwconv, 5x5, 16
+
+net N(rows: table):
+    input 3, 8x8
+    for i, row in enumerate(rows):
+        conv{i}: conv row.k, row.c
+    stem: conv small[0].k, rows[0].c
+    gap
+
+variant n = N(small)
+""",
     "what flows after turns of a kind that what came in has not": """\
 block Down(c, last):
     n = len(x)

@@ -18,7 +18,7 @@ from netdsl.elaborate.build import Recipe
 from netdsl.net import Net
 from netdsl.quantities import Options
 from netdsl.source import Source
-from netdsl.space.budgets import weights_of
+from netdsl.space.budgets import Total, weights_of
 from netdsl.space.counts import size
 from netdsl.space.overview import Explored, counted, overview
 from netdsl.space.samples import samples
@@ -210,7 +210,7 @@ def test_the_packaged_space_has_the_nets_that_its_text_says() -> None:
 
 def test_a_space_of_cells_is_small_however_many_nets_it_has() -> None:
     space = explored(SPACES / "darts.net")
-    assert size(space.lattice({"params": (1, 0, 0, 0, 0) * 2})) == 4**48
+    assert size(space.lattice({"params": Total((1, 0, 0, 0, 0) * 2)})) == 4**48
     assert len(space.vertices) < 500
 
 

@@ -62,6 +62,14 @@ class OpValue(Record):
         """What the spec calls it."""
         return self.target.name
 
+    @property
+    def complete(self) -> bool:
+        """Whether an op can be made without further arguments."""
+        target = self.target
+        return not isinstance(target, BlockDecl) and all(
+            name in self.args or name in target._defaults for name in target._fields
+        )
+
     def __str__(self) -> str:
         return show(self)
 

@@ -1376,9 +1376,9 @@ class Family:
         return {target for target in targets if isinstance(target, BlockDecl)}
 
     def given_ops(self) -> Iterator[OpValue]:
-        """Yield the primitive ops that are arguments, or in lists and tables of the file."""
+        """Yield the ops that are arguments, or in lists and tables of the file, and need no more to be made."""
         for value in within(self.passed()):
-            if isinstance(value, OpValue) and not isinstance(value.target, BlockDecl):
+            if isinstance(value, OpValue) and value.complete:
                 yield value
 
     def passed(self) -> list[Any]:

@@ -256,6 +256,8 @@ class ModuleText(ABC):
                 return self.block_argument(value)
             if isinstance(value, Maker) and value.target.weights is Op.weights:
                 return Name(self.maker(value))
+            if not value.complete:
+                return Const(None)  # whoever calls it gives the rest, and has a class that says which op
             return self.argument(value)
         if isinstance(value, TableValue) and not isinstance(value, SymTable):
             rows = [row for one in (value, *others) for row in one.rows]

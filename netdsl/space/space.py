@@ -161,15 +161,15 @@ class Space:
             prefix = todo.pop()
             way, asked = self.go(at, prefix)
             vertex.add(way, asked)
-            if len(vertex.ways) > MAX_ANSWERS:
+            for place in range(len(prefix), len(asked)):
+                first: dict[str, int] = {}
+                for index, option in enumerate(asked[place].options):
+                    if first.setdefault(option, index) == index > 0:
+                        todo.append((*way.answers[:place], (asked[place].name, index)))
+            if len(vertex.ways) + len(todo) > MAX_ANSWERS:
                 what = f"a statement has more than {MAX_ANSWERS:,} sets of answers"
                 help = "write what is decided in statements of their own, such as a line for each block"
                 raise NetError([Diagnostic("E213", what, asked[0].span, help=help)])
-            for place in range(len(prefix), len(asked)):
-                options = asked[place].options
-                for index in range(1, len(options)):
-                    if options[index] not in options[:index]:
-                        todo.append((*way.answers[:place], (asked[place].name, index)))
         vertex.whole = True
 
     def explore(self) -> None:
