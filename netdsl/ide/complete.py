@@ -17,6 +17,7 @@ from netdsl.ide.index import Index, Scope, Symbol, builtin
 from netdsl.ir.types import DTYPES, Init
 from netdsl.lint import rules
 from netdsl.ops import catalogue, installed
+from netdsl.ops.source import Input, Weight
 from netdsl.quantities import catalogue as quantities
 from netdsl.syntax import tree
 from netdsl.syntax.automaton import Automaton, Grammar, Unexpected
@@ -657,7 +658,7 @@ def _ops(rank: int) -> tuple[Item, ...]:
     items = []
     for name in (*catalogue(), *installed()):
         symbol = builtin(name)
-        if name in ("input", "weight") or name in _JOINTS or symbol is None:
+        if catalogue().get(name) in (Input, Weight) or name in _JOINTS or symbol is None:
             continue
         items.append(Item(name, "op", summary(symbol) if name in catalogue() else "", name, rank))
     return tuple(items)
