@@ -116,6 +116,21 @@ def test_a_block_that_lacks_a_part_holds_what_it_would_read() -> None:
     assert tracker.peak == net.liveness().peak + MAP
 
 
+def test_a_block_that_only_chooses_a_value_holds_nothing() -> None:
+    net = api.loads(
+        "block One(k):\n    from x[k]\n"
+        "net N:\n    input 8, 4x4\n    a: conv 3x3, 8\n    b: conv 3x3, 8\n    from a, b -> One 0 as u\n"
+        "    c: conv 3x3, 8\n    from a, b -> One 1 as v\n    d: conv 3x3, 8\n    add:\n        from c\n        from d\n"
+    )
+    model = built(net)
+    tracker = Tracker(own=held_by(model))
+    x = torch.rand(1, 8, 4, 4)
+    with torch.no_grad(), tracker:
+        tracker.add(x)
+        model(x)
+    assert tracker.peak == net.liveness().peak
+
+
 def net_of(body: str) -> Network:
     """Return a net of 8x4x4 with that body: 512 bytes."""
     lines = "".join(f"    {line}\n" for line in body.split("\n"))

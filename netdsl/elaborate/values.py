@@ -64,11 +64,11 @@ class OpValue(Record):
 
     @property
     def complete(self) -> bool:
-        """Whether an op can be made without further arguments."""
+        """Whether it is an op that takes one value, and no further arguments."""
         target = self.target
-        return not isinstance(target, BlockDecl) and all(
-            name in self.args or name in target._defaults for name in target._fields
-        )
+        if isinstance(target, BlockDecl) or target.arity[0] != 1 or target.references:
+            return False
+        return all(name in self.args or name in target._defaults for name in target._fields)
 
     def __str__(self) -> str:
         return show(self)

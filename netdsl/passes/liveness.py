@@ -207,7 +207,7 @@ class _Run:
                 latest.update([(value.node, at) for value in values])
             latest.update([(value.node, len(steps) - 1) for value in frame.values()])
         held: list[list[int]] = [[] for _ in steps]
-        for node, at in latest.items():
+        for node, at in latest.items() if steps else ():  # else it hands on what its caller holds
             held[at].append(numbers[node])
         return _Plan(held, sums)
 
