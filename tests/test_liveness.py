@@ -120,7 +120,8 @@ def test_a_block_that_only_chooses_a_value_holds_nothing() -> None:
     net = api.loads(
         "block One(k):\n    from x[k]\n"
         "net N:\n    input 8, 4x4\n    a: conv 3x3, 8\n    b: conv 3x3, 8\n    from a, b -> One 0 as u\n"
-        "    c: conv 3x3, 8\n    from a, b -> One 1 as v\n    d: conv 3x3, 8\n    add:\n        from c\n        from d\n"
+        "    c: conv 3x3, 8\n    from a, b -> One 1 as v\n    d: conv 3x3, 8\n"
+        "    add:\n        from c\n        from d\n"
     )
     model = built(net)
     tracker = Tracker(own=held_by(model))
