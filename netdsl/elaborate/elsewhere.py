@@ -101,9 +101,11 @@ def translated(diagnostic: Diagnostic) -> Diagnostic:
     help = ""
     if diagnostic.code == "E106":
         word = span.text.partition("(")[0]
+        if _is_declared(word, span.source.text):  # whatever else is called so
+            return diagnostic
         sized = re.search(rf"^\s*default {word}\b", span.source.text, re.MULTILINE) is not None
         help = said(word, span.text) or instead(word, span.text) or own_call(word, span.text, sized)
-        if not help and word not in catalogue() and not _is_declared(word, span.source.text):
+        if not help and word not in catalogue():
             return diagnostic.replace(help=f"no op or block here is called `{word}`")
     elif diagnostic.code == "E101" and span.text.startswith("'"):
         help = quoted(span.source.text[: span.start].rpartition("\n")[2], span.text.strip("'"))
