@@ -529,6 +529,10 @@ class Tape:
         """Return a + b, whose gradient is that of both."""
         return self.pointwise(a, b, back=same)
 
+    def offset(self, x: Tensor) -> Tensor:
+        """Return x plus a number, whose gradient is that of x."""
+        return self.pointwise(x, back=same)
+
     def halved(self, x: Tensor, axis: int) -> Tensor:
         """Return what is made of the two halves of a tensor, which is kept; its gradient lies in order."""
         sizes = (*x.sizes[:axis], x.sizes[axis] // 2, *x.sizes[axis + 1 :])

@@ -249,6 +249,10 @@ class Offset(ByNumber):
         """Tell whether the number is 0."""
         return "its term is 0" if self.term == 0 else ""
 
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep nothing."""
+        return tape.offset(x[0])
+
     @classmethod
     def examples(cls) -> Iterator[Example]:
         """Yield a map, tokens, a vector."""
