@@ -226,7 +226,7 @@ class Evaluator:
             value = op_elsewhere(node.text, span)
             if value is not None:
                 return value
-            if env.partial:
+            if env.partial or env.unlabelled:
                 raise Poisoned
             raise self._unknown(node.text, env, span)
         if type(value) is Data and value.poisoned:
