@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from netdsl import api
 from netdsl.diagnostics import Diagnostic, NetError
+from netdsl.elaborate.build import is_open
 from netdsl.elaborate.files import Files, Importer
 from netdsl.elaborate.values import FileScope
 from netdsl.lint import config
@@ -85,7 +86,7 @@ def _load(file: FileScope, strict: bool = False) -> Loaded:
             try:
                 nets.append(Net(recipe))
             except NetError as error:
-                if any(one.code != "E217" for one in error.diagnostics):
+                if not is_open(error):
                     raise
                 nets.append(sample(recipe)[0])
                 complete = False

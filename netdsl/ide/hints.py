@@ -70,12 +70,17 @@ def rows(lines: Iterable[Line], text: str) -> list[list[Line]]:
     return list(rows.values())
 
 
+def costs(row: Sequence[Line]) -> tuple[int, int]:
+    """Return the params and MACs of the pieces of a line together."""
+    return sum(line.params for line in row), sum(line.macs for line in row)
+
+
 def _text(row: list[Line], net: str, kinds: Sequence[str]) -> str:
     """Return the costs of a line in short."""
     parts = []
     if "shape" in kinds and row[-1].shapes:
         parts.append(shapes(row[-1]))
-    params, macs = sum(line.params for line in row), sum(line.macs for line in row)
+    params, macs = costs(row)
     if "params" in kinds and params:
         parts.append(f"{human(params)} params")
     if "macs" in kinds and macs:
@@ -100,7 +105,7 @@ def tooltip(row: Sequence[Line], net: str) -> str:
     """Return the costs of a line in full."""
     last = row[-1]
     lines = [f"makes {', '.join(map(str, last.shapes))}"] if last.shapes else []
-    params, macs = sum(line.params for line in row), sum(line.macs for line in row)
+    params, macs = costs(row)
     lines.append(f"{params:,} params, {macs:,} MACs for one sample")
     if last.copies > 1:
         lines.append(f"of {last.copies} copies together")

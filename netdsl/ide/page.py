@@ -172,7 +172,7 @@ def _margin(found: Analysis) -> list[Json]:
     for row in hints.rows(found.lines, text):
         last = row[-1]
         body = text[last.end : last.end + 1] == ":"
-        params, macs = sum(line.params for line in row), sum(line.macs for line in row)
+        params, macs = hints.costs(row)
         shown.append(
             {
                 "line": source.position(row[0].start)[0],

@@ -54,9 +54,14 @@ class Node(Record):
         return self.module or self.name
 
     def cost(self, *x: Shape) -> Cost:
-        """Return its cost for one sample; params and buffers count where a module is called first."""
-        cost = self.op.cost(*x)
-        return cost.replace(params=0, buffers=0) if self.module else cost
+        """Return its cost for one sample."""
+        return call_cost(self.op, bool(self.module), *x)
+
+
+def call_cost(op: Op, again: bool, *x: Shape) -> Cost:
+    """Return the cost of a call for one sample; params and buffers count where a module is not called `again`."""
+    cost = op.cost(*x)
+    return cost.replace(params=0, buffers=0) if again else cost
 
 
 class Scope:

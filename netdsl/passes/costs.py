@@ -8,6 +8,7 @@ from typing import Any
 from netdsl.collector import no_collection
 from netdsl.cost.model import Cost
 from netdsl.elaborate.shared import Shared
+from netdsl.ir.graph import call_cost
 from netdsl.ir.types import Shape
 from netdsl.ops import Op
 from netdsl.passes.facts import Facts
@@ -29,16 +30,9 @@ def count_costs(facts: Facts, shared: Shared | None = None) -> Facts:
 
 
 def cost_of(op: Op, again: bool, x: Sequence[Shape], known: dict[tuple[Any, ...], tuple[Cost, Op]]) -> Cost:
-    """Return the cost of an op for one sample, as it is known or as it will be.
-
-    Where a module is called `again`, its params and buffers have been counted.
-    """
+    """Return the cost of a call for one sample, as it is known or as it will be."""
     key = (id(op), again, *x, *[shape.axes for shape in x])
     found = known.get(key)
     if found is None:
-        cost = op.cost(*x)
-        found = known[key] = (
-            cost.replace(params=0, buffers=0) if again else cost,
-            op,
-        )  # whose id stays its own
+        found = known[key] = call_cost(op, again, *x), op  # whose id stays its own
     return found[0]

@@ -537,7 +537,8 @@ class Builder:
         body = c[-1] if len(c) > close + 1 else ()
         return tree.Variant(c[1].start, c[close].end, _name(c[1]), _name(c[3]), args, body)
 
-    def broken(self, start: int, end: int, c: list[Any]) -> tree.Broken:
+    @staticmethod
+    def broken(start: int, end: int, c: list[Any]) -> tree.Broken:
         """Lines that cannot be read: what their words may be about."""
         tokens = [token for line in c[0].lines for token in line.tokens]
         head = list(takewhile(lambda one: one.type == "COMMA" or one.text.isidentifier(), tokens))

@@ -104,7 +104,7 @@ def _readable_part(file: tree.File, lines: list[LogicalLine], faults: list[Fault
         inside = [line for line in lines if bisect(starts, line.tokens[0].start) == number]
         if inside:
             gap = Gap(inside)
-            kept[gap.start] = Builder().broken(gap.start, gap.end, [gap])
+            kept[gap.start] = Builder.broken(gap.start, gap.end, [gap])
     return file.replace(items=tuple([kept[start] for start in sorted(kept)]))
 
 
