@@ -18,10 +18,10 @@ from netdsl.lint.config import Settings
 from netdsl.lint.engine import Loaded, Run, sample
 from netdsl.lint.finding import said, together
 from netdsl.lint.fix import fix, proven
-from netdsl.lint.rewrite import Rewrite, RewriteError, signature
 from netdsl.lint.rules import catalogue
 from netdsl.network import Network
 from netdsl.quantities import amounts
+from netdsl.transforms.rewrite import Rewrite, RewriteError, signature
 
 ROOT = Path(netdsl.__file__).parent.parent
 BIAS = "net N:\n    input 3, 8x8\n    body: conv 3x3, 4 -> bn\n"

@@ -21,12 +21,12 @@ from netdsl.lint.docs import explain, first_line, render, sections
 from netdsl.lint.engine import Loaded, Run
 from netdsl.lint.finding import Finding
 from netdsl.lint.fix import Fixed, fix, proven
-from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import FAMILIES, SECTIONS, Rule
 from netdsl.lint.rules import catalogue, find
 from netdsl.network import Network
 from netdsl.passes import Facts, count_costs, infer_shapes
 from netdsl.quantities import Amounts, amounts
+from netdsl.transforms.rewrite import Rewrite
 
 ROOT = Path(netdsl.__file__).parent.parent
 RULES = {rule.name(): rule for rule in catalogue().values()}

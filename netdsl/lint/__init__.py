@@ -3,7 +3,6 @@
 rule.py      what a rule is, and how to write one (read this first)
 rules/       the rules, one module each
 facts.py     what rules ask of a net
-rewrite.py   a net under change, and what the change saves
 edits.py     small edits of a spec's text
 engine.py    running the rules over the nets of a file; @allow; merging
 finding.py   what comes out

@@ -9,12 +9,12 @@ from typing import Any
 from netdsl.cost.table import human
 from netdsl.diagnostics import Diagnostic, Severity
 from netdsl.diagnostics.render import render_json, render_text
-from netdsl.lint.rewrite import Rewrite, RewriteError
 from netdsl.lint.rule import Hit, Rule
 from netdsl.net import Net
 from netdsl.ops import OpError
 from netdsl.quantities import Amounts, weighed
 from netdsl.record import Record
+from netdsl.transforms.rewrite import Rewrite, RewriteError
 
 _COMMENT = re.compile(r'("[^"]*")|#.*')
 _SHOWN = 4

@@ -15,9 +15,9 @@ from netdsl.lint.config import Settings
 from netdsl.lint.edits import Edit, apply
 from netdsl.lint.engine import Loaded, Run
 from netdsl.lint.finding import Finding
-from netdsl.lint.rewrite import Changed, Rewrite, RewriteError, signature
 from netdsl.net import Net
 from netdsl.ops import OpError
+from netdsl.transforms.rewrite import Changed, Rewrite, RewriteError, signature
 
 MAX_ROUNDS = 20
 """A fix may make another possible, but two that undo each other would go on for ever."""

@@ -71,7 +71,7 @@ from netdsl.source import Span
 if TYPE_CHECKING:
     from netdsl.lint.edits import Edit
     from netdsl.lint.facts import Facts, FileFacts
-    from netdsl.lint.rewrite import Rewrite
+    from netdsl.transforms.rewrite import Rewrite
 
 FAMILIES = {
     "L1": "correctness",

@@ -13,7 +13,11 @@ from netdsl.record import Record
 from netdsl.symbolic import compare
 
 if TYPE_CHECKING:
+    from numpy import ndarray
+
     from netdsl.ir.tape import Back, Tape, Tensor
+
+    Array = ndarray[Any, Any]
 
 
 class OpError(Exception):
@@ -235,6 +239,10 @@ class Op(Record, metaclass=Kind):
         and None where there is no such op, or a class derived from one of these does not say.
         """
         return None
+
+    def scaled(self, weight: Array, scale: Array) -> Array:
+        """Return the weight with which it makes each channel `scale` times as large, but for its bias."""
+        return weight * scale.reshape(-1, *[1] * (weight.ndim - 1))
 
     @abstractmethod
     def infer(self, *x: Shape) -> Shape | tuple[Shape, ...]:

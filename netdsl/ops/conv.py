@@ -27,6 +27,7 @@ from netdsl.symbolic import largest_of
 
 if TYPE_CHECKING:
     from netdsl.ir.tape import Tape, Tensor
+    from netdsl.ops.base import Array
 
 
 class Convolution(Op):
@@ -415,6 +416,11 @@ class UpConv(Convolution):
         """Return weight [in, out/groups, kh, kw], bias [out]."""
         weight = (x[0].c, self.channels // self.groups, *self.kernel)
         return {"weight": weight, "bias": (self.channels,)} if self.bias else {"weight": weight}
+
+    def scaled(self, weight: Array, scale: Array) -> Array:
+        """Return the weight with other numbers along its second axis, group by group."""
+        parts = weight.reshape(self.groups, -1, *weight.shape[1:])
+        return (parts * scale.reshape(self.groups, 1, -1, 1, 1)).reshape(weight.shape)
 
     def mac_terms(self, *x: Shape) -> tuple[Term, ...]:
         """Return input elements x out/groups x kh x kw."""

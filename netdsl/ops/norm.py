@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from netdsl.cost.model import Term
@@ -23,6 +23,7 @@ from netdsl.ops.window import check_size, need_map
 
 if TYPE_CHECKING:
     from netdsl.ir.tape import Tape, Tensor
+    from netdsl.ops.base import Array
 
 
 class Norm(Op):
@@ -110,6 +111,14 @@ class BatchNorm(Norm):
     def spare(self, *x: Shape) -> Mapping[str, Sequence[int]]:
         """Return that no batches were seen."""
         return {"num_batches_tracked": (0,)}
+
+    def in_evaluation(self, read: Callable[[str], Array]) -> tuple[Array, Array]:
+        """Return by what each channel is multiplied in evaluation, and what is added; `read` gives its state."""
+        scale = (read("running_var") + self.eps) ** -0.5
+        shift = -read("running_mean") * scale
+        if self.affine:
+            scale, shift = scale * read("weight"), shift * read("weight") + read("bias")
+        return scale, shift
 
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
         """Keep the input, and mean and deviation of each channel."""

@@ -10,11 +10,11 @@ from netdsl.cost.table import human
 from netdsl.diagnostics import Severity
 from netdsl.ir.types import Dims, Pad
 from netdsl.lint.facts import Facts
-from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule, Threshold
 from netdsl.lint.rules.stack_of_3x3 import between, cheaper, followers, large_kernel, medium
 from netdsl.ops import Op
 from netdsl.ops.conv import Convolution
+from netdsl.transforms.rewrite import Rewrite
 
 
 class AsymmetricKernel(Rule):

@@ -10,10 +10,10 @@ from netdsl.diagnostics import Severity
 from netdsl.ir.graph import Node
 from netdsl.ir.types import Shape
 from netdsl.lint.facts import Facts
-from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule
 from netdsl.ops.pool import AvgPool, GlobalAvgPool, Pool
 from netdsl.ops.window import both
+from netdsl.transforms.rewrite import Rewrite
 
 
 class AvgpoolBeforeGap(Rule):

@@ -9,10 +9,10 @@ from typing import ClassVar
 from netdsl.diagnostics import Severity
 from netdsl.ir.graph import Node
 from netdsl.lint.facts import Facts
-from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule, cause
 from netdsl.ops.pool import AvgPool
 from netdsl.ops.window import both
+from netdsl.transforms.rewrite import Rewrite
 
 
 class AvgpoolCountsPadding(Rule):

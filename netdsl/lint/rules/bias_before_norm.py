@@ -10,10 +10,10 @@ from netdsl.diagnostics import Severity
 from netdsl.ir.graph import Node
 from netdsl.lint.edits import Edit
 from netdsl.lint.facts import Facts
-from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule
 from netdsl.ops.norm import Norm
 from netdsl.source import Span
+from netdsl.transforms.rewrite import Rewrite
 
 
 class BiasBeforeNorm(Rule):

@@ -10,9 +10,9 @@ from netdsl.cost.table import human
 from netdsl.diagnostics import Severity
 from netdsl.ir.graph import Node
 from netdsl.lint.facts import Facts
-from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule
 from netdsl.ops.joint import Concat
+from netdsl.transforms.rewrite import Rewrite
 
 
 class ConcatCopies(Rule):

@@ -9,9 +9,9 @@ from typing import ClassVar
 from netdsl.cost.table import human
 from netdsl.diagnostics import Severity
 from netdsl.lint.facts import Facts, pointwise
-from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule
 from netdsl.ops.resize import Resampling
+from netdsl.transforms.rewrite import Rewrite
 
 
 class Conv1x1AfterUpsample(Rule):

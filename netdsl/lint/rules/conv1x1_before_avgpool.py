@@ -9,10 +9,10 @@ from typing import ClassVar
 from netdsl.diagnostics import Severity
 from netdsl.ir.graph import Node
 from netdsl.lint.facts import Facts, pointwise
-from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule
 from netdsl.ops.conv import Convolution
 from netdsl.ops.pool import AvgPool
+from netdsl.transforms.rewrite import Rewrite
 
 
 class Conv1x1BeforeAvgpool(Rule):

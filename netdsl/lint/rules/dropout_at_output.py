@@ -8,9 +8,9 @@ from typing import ClassVar
 
 from netdsl.ir.graph import Node
 from netdsl.lint.facts import Facts, passes
-from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule
 from netdsl.ops.dropout import Drop
+from netdsl.transforms.rewrite import Rewrite
 
 
 class DropoutAtOutput(Rule):

@@ -8,8 +8,8 @@ from typing import ClassVar
 
 from netdsl.ir.graph import Value
 from netdsl.lint.facts import Facts
-from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule
+from netdsl.transforms.rewrite import Rewrite
 
 
 class DuplicateBranch(Rule):

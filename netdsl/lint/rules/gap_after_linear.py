@@ -11,13 +11,13 @@ from netdsl.diagnostics import Severity
 from netdsl.ir.graph import Node
 from netdsl.lint.edits import Edit, Text
 from netdsl.lint.facts import Facts, pointwise
-from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule
 from netdsl.ops.conv import Conv
 from netdsl.ops.layout import Flatten
 from netdsl.ops.linear import Linear
 from netdsl.ops.pool import AvgPool, GlobalAvgPool
 from netdsl.syntax import tree
+from netdsl.transforms.rewrite import Rewrite
 
 
 class GapAfterLinear(Rule):

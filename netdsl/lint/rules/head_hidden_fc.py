@@ -9,13 +9,13 @@ from typing import ClassVar
 from netdsl.diagnostics import Severity
 from netdsl.ir.graph import Node
 from netdsl.lint.facts import Facts, averages
-from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule
 from netdsl.ops.base import Op
 from netdsl.ops.conv import Convolution
 from netdsl.ops.layout import Flatten
 from netdsl.ops.linear import Linear
 from netdsl.ops.norm import ChannelNorm
+from netdsl.transforms.rewrite import Rewrite
 
 
 class HeadHiddenFc(Rule):

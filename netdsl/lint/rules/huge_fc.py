@@ -7,11 +7,11 @@ from functools import partial
 from typing import ClassVar
 
 from netdsl.lint.facts import Facts, same
-from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule, Threshold
 from netdsl.ops.layout import Flatten
 from netdsl.ops.linear import Linear
 from netdsl.ops.pool import GlobalAvgPool
+from netdsl.transforms.rewrite import Rewrite
 
 
 class HugeFc(Rule):

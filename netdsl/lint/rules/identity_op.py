@@ -9,11 +9,11 @@ from typing import ClassVar
 from netdsl.diagnostics import Severity
 from netdsl.ir.graph import Node
 from netdsl.lint.facts import Facts, clips
-from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule
 from netdsl.ops.base import Op
 from netdsl.ops.joint import Concat, Elementwise, Identity
 from netdsl.syntax import tree
+from netdsl.transforms.rewrite import Rewrite
 
 
 class IdentityOp(Rule):

@@ -10,13 +10,13 @@ from netdsl.cost.table import human
 from netdsl.diagnostics import Label
 from netdsl.ir.graph import Node
 from netdsl.lint.facts import Facts
-from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule
 from netdsl.ops import Op
 from netdsl.ops.conv import Conv
 from netdsl.ops.dropout import Drop
 from netdsl.ops.linear import Linear
 from netdsl.ops.window import both
+from netdsl.transforms.rewrite import Rewrite
 
 
 class LinearLinear(Rule):

@@ -9,9 +9,9 @@ from typing import ClassVar
 from netdsl.cost.table import human
 from netdsl.diagnostics import Severity
 from netdsl.lint.facts import Facts
-from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule
 from netdsl.ops.norm import LocalResponseNorm
+from netdsl.transforms.rewrite import Rewrite
 
 
 class LrnUsed(Rule):

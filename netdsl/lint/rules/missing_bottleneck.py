@@ -11,12 +11,12 @@ from netdsl.diagnostics import Severity
 from netdsl.ir.graph import Node
 from netdsl.ir.types import Dims
 from netdsl.lint.facts import Facts, same
-from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule, Threshold
 from netdsl.lint.rules.stack_of_3x3 import between, followers
 from netdsl.ops import Op
 from netdsl.ops.conv import Conv, Convolution
 from netdsl.ops.window import SAME
+from netdsl.transforms.rewrite import Rewrite
 
 
 class MissingBottleneck(Rule):

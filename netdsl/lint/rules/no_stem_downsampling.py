@@ -9,12 +9,12 @@ from typing import Any, ClassVar
 from netdsl.diagnostics import Severity
 from netdsl.ir.graph import Node
 from netdsl.lint.facts import Facts
-from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule, Threshold
 from netdsl.ops.conv import Convolution
 from netdsl.ops.pool import Pool
 from netdsl.ops.source import Input
 from netdsl.ops.window import both
+from netdsl.transforms.rewrite import Rewrite
 
 
 class NoStemDownsampling(Rule):

@@ -9,10 +9,10 @@ from typing import ClassVar
 from netdsl.diagnostics import Label
 from netdsl.ir.graph import Node
 from netdsl.lint.facts import Facts
-from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule
 from netdsl.ops.base import Op
 from netdsl.ops.norm import Norm
+from netdsl.transforms.rewrite import Rewrite
 
 
 class NormNorm(Rule):

@@ -8,11 +8,11 @@ from typing import ClassVar
 
 from netdsl.ir.types import Dims, Pad, Shape
 from netdsl.lint.facts import Facts
-from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule, Threshold, at_input
 from netdsl.ops.base import Op
 from netdsl.ops.conv import Convolution
 from netdsl.ops.window import both
+from netdsl.transforms.rewrite import Rewrite
 
 
 class PadHeavy(Rule):

@@ -10,11 +10,11 @@ from netdsl.diagnostics import Severity
 from netdsl.ir.graph import Node
 from netdsl.lint.edits import Edit, Text
 from netdsl.lint.facts import Facts
-from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule
 from netdsl.ops.activation import Activation
 from netdsl.ops.pool import MaxPool
 from netdsl.syntax import tree
+from netdsl.transforms.rewrite import Rewrite
 
 
 class ReluBeforeMaxpool(Rule):

@@ -7,9 +7,9 @@ from functools import partial
 from typing import ClassVar
 
 from netdsl.lint.facts import Facts, passes
-from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule
 from netdsl.ops.activation import Softmax
+from netdsl.transforms.rewrite import Rewrite
 
 
 class SoftmaxAtOutput(Rule):

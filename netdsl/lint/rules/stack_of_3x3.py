@@ -12,13 +12,13 @@ from netdsl.diagnostics import Severity
 from netdsl.ir.graph import Node
 from netdsl.ir.types import Dims, Pad
 from netdsl.lint.facts import Facts, chained, groups
-from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule, Threshold
 from netdsl.ops import Op
 from netdsl.ops.activation import Relu
 from netdsl.ops.conv import Convolution
 from netdsl.ops.norm import Norm
 from netdsl.ops.window import both
+from netdsl.transforms.rewrite import Rewrite
 
 
 class StackOf3x3(Rule):

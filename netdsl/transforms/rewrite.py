@@ -33,6 +33,8 @@ class Rewrite:
         self.net = net
         self.nodes: dict[str, Node] = {node.name: node for node in net.graph}
         self.outputs = net.graph.outputs
+        self.moved: dict[Value, Value] = {}
+        """By value that nobody reads any more, what is read instead of it."""
         self._touched: set[str] = set()
         self._places: list[str] = list(self.nodes)
         self._gone = 0
@@ -58,7 +60,7 @@ class Rewrite:
         """Drop nodes that nobody else reads."""
         gone = set(names)
         for name in names:
-            if any(reader not in gone for reader in self._reading(name)):
+            if any(reader not in gone for reader in self.readers(name)):
                 raise RewriteError(f"{name} is still read")
         for name in names:
             for value in self._get(name).inputs:
@@ -73,7 +75,7 @@ class Rewrite:
         What `first` reads beside its first input, as `like` of a resize, it still reads.
         """
         a, b = self._get(first), self._get(second)
-        if self._reading(first) != [second] or len(b.inputs) != 1:
+        if self.readers(first) != [second] or len(b.inputs) != 1:
             raise RewriteError(f"{second} is not all that reads {first}")
         self._redirect(Value(second), Value(first))
         self._set(b.replace(inputs=a.inputs[:1]))
@@ -94,7 +96,7 @@ class Rewrite:
         """Put a chain of ops in the place of a chain of nodes, each of which alone reads the one before."""
         old = list(names)
         for one, other in pairwise(old):
-            if self._reading(one) != [other]:
+            if self.readers(one) != [other]:
                 raise RewriteError(f"{other} is not all that reads {one}")
         last = self._get(old[-1])
         value = self._get(old[0]).inputs[0]
@@ -207,12 +209,13 @@ class Rewrite:
         self.nodes[node.name] = node
         self._touched.add(node.name)
 
-    def _reading(self, name: str) -> list[str]:
+    def readers(self, name: str) -> list[str]:
         """Return who reads a node: nodes by name, and "" for an output of the net."""
         outputs = ["" for output in self.outputs if output.value.node == name]
         return [*self._readers[self._get(name).name], *outputs]
 
     def _redirect(self, old: Value, new: Value) -> None:
+        self.moved[old] = new
         for reader in list(self._readers[old.node]):
             node = self.nodes[reader]
             if old in node.inputs:

@@ -1,0 +1,53 @@
+"""A net under change, and what becomes of its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from netdsl.ir.graph import Graph, Node
+from netdsl.ir.types import Shape
+from netdsl.net import Net
+from netdsl.transforms.rewrite import Rewrite
+from netdsl.transforms.tree import with_tree
+
+if TYPE_CHECKING:
+    from netdsl.ops.base import Array
+
+Read = Callable[[str], "Array"]
+"""Returns a tensor of the net's own state, in float64, by its key."""
+Formula = Callable[[Read], "Array"]
+"""Returns a tensor of the changed net's state, from those of the net that it was."""
+
+
+class Change(Rewrite):
+    """A rewrite that leaves a module tree and says where the state of the new graph comes from."""
+
+    def __init__(self, net: Net) -> None:
+        """Start with the graph as it is."""
+        super().__init__(net)
+        self.state: dict[str, Formula] = {}
+        """By key of the new state, what it is made of; others are what they were."""
+        self.places: dict[str, str] = {}
+        """By node that was not there, the node or scope of the module tree behind which it stands."""
+
+    def tensor(self, key: str) -> Formula:
+        """Return what a tensor of the state is made of as things stand, whatever becomes of it later."""
+        return self.state.get(key) or (lambda read: read(key))
+
+    def shape(self, name: str, position: int = 0) -> Shape:
+        """Return the shape of what a node of the net reads, before any change."""
+        return self.net.inputs_of(name)[position]
+
+    def calls(self, home: str) -> list[Node]:
+        """Return the nodes that have the weights of one, itself first: a module that `same` runs again."""
+        return [node for node in self.nodes.values() if node.home == home]
+
+    def reader(self, name: str) -> Node | None:
+        """Return the only node that reads a node; None if there are more, or it is an output of the net."""
+        readers = self.readers(name)
+        return self.nodes[readers[0]] if len(readers) == 1 and readers[0] else None
+
+    def graph(self) -> Graph:
+        """Return the changed graph, with what is left of the module tree."""
+        return with_tree(super().graph(), self.net.graph.tree, self.moved, self.places)

@@ -1,0 +1,66 @@
+"""Batch norms folded into the layer before them: y = s (w x + b) + t is (s w) x + (s b + t)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netdsl.ops import Op
+from netdsl.ops.norm import BatchNorm
+from netdsl.transforms.change import Change, Formula, Read
+
+if TYPE_CHECKING:
+    from netdsl.ops.base import Array
+
+
+def fold_norms(change: Change) -> None:
+    """Fold each batch norm into the convolution or `fc` before it, where all calls of the two are in pairs.
+
+    Norms behind something else, such as those before their convolution, stay.
+    """
+    for home in [node.name for node in change.ordered() if not node.module]:
+        if home not in change.nodes:
+            continue
+        calls = change.calls(home)
+        norms = [change.reader(node.name) for node in calls]
+        if not takes_bias(change, home) or not all(norm and isinstance(norm.op, BatchNorm) for norm in norms):
+            continue
+        names = {norm.name for norm in norms if norm}
+        (norm, *others) = {norm.home for norm in norms if norm}
+        if others or names != {node.name for node in change.calls(norm)}:
+            continue
+        fold(change, home, norm)
+        for node in calls:
+            change.replace(node.name, node.op.replace(bias=True))
+        for name in names:
+            change.remove(name)
+
+
+def takes_bias(change: Change, name: str) -> bool:
+    """Tell whether a layer multiplies by its weight as it is, and may have a bias."""
+    op: Op = change.nodes[name].op
+    return "bias" in op._fields and op.plain(*change.net.inputs_of(name)) is op
+
+
+def fold(change: Change, layer: str, norm: str) -> None:
+    """Say what becomes of a layer's weight and bias."""
+    op = change.nodes[layer].op
+    scale, shift = of_norm(change, norm)
+    weight = change.tensor(f"{layer}.weight")
+    change.state[f"{layer}.weight"] = lambda read: op.scaled(weight(read), scale(read))
+    if op.arguments()["bias"]:
+        bias = change.tensor(f"{layer}.bias")
+        change.state[f"{layer}.bias"] = lambda read: bias(read) * scale(read) + shift(read)
+    else:
+        change.state[f"{layer}.bias"] = shift
+
+
+def of_norm(change: Change, name: str) -> tuple[Formula, Formula]:
+    """Return by what a batch norm multiplies each channel in evaluation, and what it adds."""
+    op = change.nodes[name].op
+    assert isinstance(op, BatchNorm)
+    norm = op
+
+    def pair(read: Read) -> tuple[Array, Array]:
+        return norm.in_evaluation(lambda key: read(f"{name}.{key}"))
+
+    return (lambda read: pair(read)[0]), (lambda read: pair(read)[1])
