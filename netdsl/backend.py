@@ -13,6 +13,7 @@ from netdsl.ir.graph import Node
 from netdsl.net import Net
 from netdsl.ops import Op, points
 from netdsl.record import Record
+from netdsl.transforms.inference import deployed
 
 if TYPE_CHECKING:
     from numpy import ndarray
@@ -181,6 +182,64 @@ class ExactBackend(WeightsBackend, Protocol):
         """Return the module that the source defines, in float32 or float64, to measure it."""
 
 
+class Deploy:
+    """A backend that writes nets in the form for inference; see netdsl.transforms.inference.
+
+    What it is asked of a net, it answers of that form. From several nets of a file it makes a module each.
+    """
+
+    def __init__(self, backend: Backend) -> None:
+        """Take the backend that writes the form."""
+        self.backend: Any = backend
+        self.name = backend.name
+
+    def form(self, net: Net) -> Net:
+        """Return what is written of a net."""
+        return deployed(net).net
+
+    def lowers(self, op: type[Op]) -> bool:
+        """Tell whether the backend has the op."""
+        return bool(self.backend.lowers(op))
+
+    def emit(self, net: Net) -> str:
+        """Return the source of a module for inference. Raises NetError."""
+        missing(net, self.backend)  # at the layers of the spec
+        return str(self.backend.emit(self.form(net)))
+
+    def files(self, nets: Sequence[Net]) -> Mapping[str, str]:
+        """Return a module for each net, by names of files."""
+        return {f"{net.name}.py": self.emit(net) for net in nets}
+
+    def build(self, text: str, net: Net) -> Any:
+        """Return the module that the source defines."""
+        return self.backend.build(text, self.form(net))
+
+    def layers(self, net: Net) -> Mapping[str, bool]:
+        """Return by node of the form whether it is a module."""
+        return dict(self.backend.layers(self.form(net)))
+
+    def tensors(self, net: Net) -> tuple[Tensor, ...]:
+        """Return what the state of the form holds."""
+        return tuple(self.backend.tensors(self.form(net)))
+
+    def load(self, model: Any, state: Mapping[str, Array], net: Net) -> None:
+        """Replace all weights of a built module."""
+        self.backend.load(model, state, self.form(net))
+
+    def counted(self, net: Net, batch: int) -> int:
+        """Return the MACs that the framework counts for the form."""
+        return int(self.backend.counted(self.form(net), batch))
+
+    def notes(self, net: Net) -> list[str]:
+        """Return what is to be known about the numbers of the form."""
+        return list(self.backend.notes(self.form(net)))
+
+    def runner(self, text: str, net: Net, dtype: str) -> Runner:
+        """Return the module that the source defines, to measure it."""
+        runner: Runner = self.backend.runner(text, self.form(net), dtype)
+        return runner
+
+
 def own_state(net: Net, node: Node) -> dict[str, tuple[int, ...]]:
     """Return the shapes of a layer's weights and buffers, by their keys in the net's own state."""
     if node.module:  # these are of the module that it is again
@@ -294,7 +353,8 @@ def find(name: str) -> Backend:
         if option not in known:
             help = did_you_mean(option, known) or (f"there are {', '.join(known)}" if known else "")
             raise NetError([Diagnostic("E506", f"the {name} backend has no option `{option}`", help=help)])
-    return backend(**dict.fromkeys(options, True))
+    chosen = backend(**dict.fromkeys(options, True))
+    return Deploy(chosen) if "deploy" in options else chosen
 
 
 def missing(net: Net, backend: Backend) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from math import ceil, inf, isfinite, lcm, prod
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
-from netdsl.backend import Backend, ExactBackend, Runner, find, own_state, spare_state
+from netdsl.backend import Backend, Deploy, ExactBackend, Runner, find, own_state, spare_state
 from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.diagnostics.render import printable
 from netdsl.ir.types import Shape
@@ -30,6 +30,8 @@ OWN = "torch"
 """The backend whose keys and layouts are the net's own."""
 BOUNDS = {"float64": 1e-9, "float32": 1e-4}
 """The largest error between backends: of everything in float64, of evaluation in float32."""
+DEPLOYED = {"float64": 1e-12, "float32": 1e-5}
+"""The largest error of the form for inference."""
 FACTOR = 10
 """How many times the reference's own float32 error another backend's may be in training."""
 FLOOR = 16 * 2.0**-23
@@ -116,6 +118,7 @@ def verify(
     backends: Sequence[str] = ("torch", "flax"),
     seed: int = 0,
     progress: Progress = lambda done, total, what: None,
+    at_size: bool = False,
 ) -> Verification:
     """Build a net with every backend, give all the same weights, and compare.
 
@@ -124,6 +127,7 @@ def verify(
         backends: Their names; the first is the reference of the others.
         seed: Of weights, inputs, and the weights of the outputs' sum whose gradients are compared.
         progress: Is called before every step.
+        at_size: Whether numbers, too, are compared at the net's own input, and not at a smaller one that suits.
 
     Raises:
         NetError: A backend cannot be verified, cannot write the net, or is not installed.
@@ -142,7 +146,7 @@ def verify(
         for check in checks
     ]
     notes = [f"{name}: {note}" for name, backend in chosen.items() for note in backend.notes(net)]
-    sample, batch = _sample(net, chosen, texts)
+    sample, batch = _sample(net, chosen, texts, at_size)
     if rows[0].ok:
         rows += _numbers(Experiment(sample, batch, chosen, seed), steps)
     else:
@@ -165,6 +169,10 @@ def _exact(names: Sequence[str]) -> dict[str, ExactBackend]:
         chosen[name] = backend
     if not chosen:
         raise _unverifiable("there is no backend to verify", "name at least one: torch")
+    first = next(iter(chosen))
+    if isinstance(chosen[first], Deploy):
+        help = f"name first what it is made of: {first.partition(':')[0]},{first}"
+        raise _unverifiable(f"{first} is compared with what trains, and cannot be the reference", help)
     return chosen
 
 
@@ -194,6 +202,8 @@ def _attempt(step: Callable[..., T], *args: Any, **options: Any) -> T | str:
 
 def check_facts(net: Network, backend: ExactBackend, text: str) -> dict[str, Cell]:
     """Return what can be counted, against the static facts; the module computes nothing."""
+    if isinstance(backend, Deploy):
+        net, backend = cast("Network", backend.form(net)), backend.backend
     check = "keys, shapes and dtypes of the state"
     tensors = backend.tensors(net)
     runner = _attempt(backend.runner, text, net, "float32")
@@ -286,16 +296,18 @@ def _sizes(shapes: Iterable[Iterable[int]]) -> str:
 
 
 def _sample(
-    net: Network, chosen: Mapping[str, ExactBackend], texts: Mapping[str, str]
+    net: Network, chosen: Mapping[str, ExactBackend], texts: Mapping[str, str], own: bool
 ) -> tuple[Network, int]:
     """Return the net with the input that numbers are compared at, and how many samples there are.
+
+    It is the net's `own` if that is asked for.
 
     The input is the smallest that leaves every map of a bn at least LEAST on a side, aligned as the spec's
     own is: sides change by multiples of the strides. Where that would change a weight or a line of the emitted
     code, or the spec's own is small and leaves such maps, it is the spec's own.
     """
-    best = next(_smaller(net), net)
-    if any(_code(chosen[name].emit(best)) != _code(text) for name, text in texts.items()):
+    best = net if own else next(_smaller(net), net)
+    if best is not net and any(_code(chosen[name].emit(best)) != _code(text) for name, text in texts.items()):
         best = net
     seen = [best.inputs_of(node.name)[0] for node in best.graph if isinstance(node.op, BatchNorm)]
     if not seen:
@@ -368,20 +380,23 @@ Errors = Mapping[str, Mapping[str, float]]
 
 
 class Measured(Record):
-    """The numbers that a module gave; statistics and gradients by the net's own keys."""
+    """The numbers that a module gave, by the net's own keys; None where it does not train."""
 
     evaluation: Mapping[str, Array]
-    training: Mapping[str, Array]
-    statistics: Mapping[str, Array]
+    training: Mapping[str, Array] | None = None
+    statistics: Mapping[str, Array] | None = None
     """Running statistics after one step of training."""
-    gradients: Mapping[str, Array]
+    gradients: Mapping[str, Array] | None = None
     """In training, of the learned tensors and the inputs."""
 
     def errors(self, truth: Measured) -> Errors:
         """Return max |a - b| / max |b|, where b is the truth: for gradients the largest of the whole net."""
-        found = {}
+        found: dict[str, Mapping[str, float]] = {}
         for quantity in QUANTITIES:
             ours, theirs = getattr(self, quantity), getattr(truth, quantity)
+            if ours is None:
+                found[quantity] = {}
+                continue
             scales = {key: _largest(value) for key, value in theirs.items()}
             if quantity == "gradients":
                 scales = dict.fromkeys(scales, max(scales.values(), default=0.0))
@@ -397,10 +412,9 @@ class Measured(Record):
         """Compare names and shapes of the outputs with the net's, in evaluation and in training."""
         kept = [output.name for output in net.graph.outputs if not output.train]
         wrong = []
-        for mode, found, names in (
-            ("evaluation", self.evaluation, kept),
-            ("training", self.training, list(net.outputs)),
-        ):
+        asked = [("evaluation", self.evaluation, kept)]
+        asked += [("training", self.training, list(net.outputs))] if self.training is not None else []
+        for mode, found, names in asked:
             shapes = {name: (batch, *net.outputs[name]) for name in names}
             for name in {**shapes, **found}:
                 got = found[name].shape if name in found else None
@@ -408,7 +422,7 @@ class Measured(Record):
                     said = "nothing" if got is None else _sizes([got])
                     wanted = _sizes([shapes[name]]) if name in shapes else "nothing"
                     wrong.append(f"{name}, {mode}: {said} instead of {wanted}")
-        count = len(kept) + len(net.outputs)
+        count = sum(len(names) for _, _, names in asked)
         return Cell(max(0, count - len(wrong)), count, tuple(wrong))
 
 
@@ -483,7 +497,9 @@ class Experiment:
         """Return a module of a backend with the weights."""
         runner = self.chosen[name].runner(self.texts[name], self.net, dtype)
         dtypes = {key: dtype for key, (_, dtype) in runner.state().items()}
-        state = convert_weights(self.net, self.weights, OWN, name)
+        kept = spare_state(self.net)
+        weights = {k: value if k in kept else value.astype(dtype) for k, value in self.weights.items()}
+        state = convert_weights(self.net, weights, OWN, name)
         runner.load({key: value.astype(dtypes[key], copy=False) for key, value in state.items()})
         return runner
 
@@ -491,6 +507,8 @@ class Experiment:
         """Return the numbers of one backend in one dtype."""
         runner = self.runner(name, dtype)
         evaluation = runner.evaluate(self._cast(self.inputs, dtype))
+        if isinstance(self.chosen[name], Deploy):
+            return Measured(evaluation)
         training, found = self.train(runner, dtype)
         state, gradients = runner.read(), dict(found)
         del runner  # the largest nets fit into memory once
@@ -573,28 +591,32 @@ def _numbers(experiment: Experiment, steps: Callable[[str], None]) -> Iterator[R
                 errors[name] = measured.errors(truth)
                 outputs.setdefault(name, measured.outputs(net, experiment.batch))
             del measured  # before the next is made
-        rows += _error_rows(errors, dtype, reference)
+        deployed = [name for name, backend in experiment.chosen.items() if isinstance(backend, Deploy)]
+        rows += _error_rows(errors, dtype, reference, deployed)
     yield Row("names and shapes of outputs", "count", outputs)
     yield from rows
 
 
-def _error_rows(errors: Mapping[str, Errors | str], dtype: str, reference: str) -> Iterator[Row]:
+def _error_rows(
+    errors: Mapping[str, Errors | str], dtype: str, reference: str, deployed: Collection[str]
+) -> Iterator[Row]:
     """Yield a row for each quantity; alone, the reference has no bound for what training gives."""
+    trained = [name for name in errors if name not in deployed]
     for quantity, title in QUANTITIES.items():
         own = errors.get(reference, {})
         bound = BOUNDS[dtype]
         if dtype == "float32" and quantity != "evaluation":
             error = 0.0 if isinstance(own, str) else max(own[quantity].values(), default=0.0)
             bound = max(FLOOR, FACTOR * error) if isfinite(error) else FLOOR
-            if len(errors) == 1:
+            if len(trained) == 1:
                 continue
-        cells = {
-            name: Cell(None, bound, (found,))
-            if isinstance(found, str)
-            else _error_cell(found[quantity], bound)
-            for name, found in errors.items()
-            if isinstance(found, str) or found[quantity]
-        }
+        cells = {}
+        for name, found in errors.items():
+            limit = DEPLOYED[dtype] if name in deployed else bound
+            if isinstance(found, str):
+                cells[name] = Cell(None, limit, (found,))
+            elif found[quantity]:
+                cells[name] = _error_cell(found[quantity], limit)
         if cells:
             yield Row(f"{title}, {dtype}", "error", cells)
 

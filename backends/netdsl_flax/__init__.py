@@ -24,12 +24,14 @@ class Backend(Record):
     scan: bool = False
     idiomatic: bool = False
     remat: bool = False
+    deploy: bool = False
 
     name = "flax"
     OPTIONS: ClassVar[Mapping[str, str]] = {
         "scan": "stacks the weights of equal blocks in a row, which XLA compiles once",
         "idiomatic": "starts and keeps statistics as Flax does, and leaves out what only equals torch",
         "remat": "keeps no activations within blocks in training, and computes them again for gradients",
+        "deploy": "writes the form for inference: norms folded away, nothing that only training has",
     }
 
     def lowers(self, op: type[Op]) -> bool:

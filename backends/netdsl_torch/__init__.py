@@ -26,6 +26,7 @@ class Backend(Record):
     remat: bool = False
     test: bool = False
     low_memory: bool = False
+    deploy: bool = False
 
     name = "torch"
     OPTIONS: ClassVar[Mapping[str, str]] = {
@@ -33,6 +34,7 @@ class Backend(Record):
         "remat": "keeps no activations within blocks in training, and computes them again for gradients",
         "test": "writes a file of tests beside the module",
         "low_memory": "frees and writes over what it can, and is less readable",
+        "deploy": "writes the form for inference: norms folded away, nothing that only training has",
     }
 
     def lowers(self, op: type[Op]) -> bool:

@@ -52,10 +52,8 @@ def run(args: argparse.Namespace) -> int:
 
             found = against.compare(net, args.against, args.backend or verification.OWN, args.seed, progress)
         else:
-            from netdsl import at_size
-
-            check = at_size.verify if args.input else verification.verify
-            found = check(net, (args.backend or "torch,flax").split(","), args.seed, progress)
+            names = (args.backend or "torch,flax").split(",")
+            found = verification.verify(net, names, args.seed, progress, at_size=bool(args.input))
     if args.format == "json":
         print_json(verification.render_json(found))
         return 0 if found.ok else 1

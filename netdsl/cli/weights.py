@@ -56,6 +56,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _of_one_side(move: Move, given: str, target: str) -> Iterator[str]:
     """Yield what of a net's state only the file has, or only the target; the target's begins anew."""
+    if move.made:
+        yield f"{len(move.made):,} of them are worked out from several, such as {next(iter(move.made))}"
+        return
     held = {one.parameter for key in move.state for one in move.source.tensors.get(key, ())}
     wanted = {one.parameter for tensors in move.target.tensors.values() for one in tensors}
     for keys, what in (

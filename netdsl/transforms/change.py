@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from netdsl.ir.graph import Graph, Node
 from netdsl.ir.types import Shape
 from netdsl.net import Net
+from netdsl.record import Record
 from netdsl.transforms.rewrite import Rewrite
 from netdsl.transforms.tree import with_tree
 
@@ -16,8 +17,20 @@ if TYPE_CHECKING:
 
 Read = Callable[[str], "Array"]
 """Returns a tensor of the net's own state, in float64, by its key."""
-Formula = Callable[[Read], "Array"]
-"""Returns a tensor of the changed net's state, from those of the net that it was."""
+
+
+class Formula(Record):
+    """How a tensor of the changed net's state follows from those of the net that it was."""
+
+    keys: tuple[str, ...]
+    """What it follows from."""
+    value: Callable[[Read], Array]
+
+    @classmethod
+    def of(cls, value: Callable[..., Array], *parts: Formula) -> Formula:
+        """Return what a function makes of other tensors."""
+        keys = dict.fromkeys(key for part in parts for key in part.keys)
+        return cls(tuple(keys), lambda read: value(*(part.value(read) for part in parts)))
 
 
 class Change(Rewrite):
@@ -33,7 +46,7 @@ class Change(Rewrite):
 
     def tensor(self, key: str) -> Formula:
         """Return what a tensor of the state is made of as things stand, whatever becomes of it later."""
-        return self.state.get(key) or (lambda read: read(key))
+        return self.state.get(key) or Formula((key,), lambda read: read(key))
 
     def shape(self, name: str, position: int = 0) -> Shape:
         """Return the shape of what a node of the net reads, before any change."""

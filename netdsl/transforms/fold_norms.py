@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import add, mul
 from typing import TYPE_CHECKING
 
 from netdsl.ops import Op
@@ -45,13 +46,11 @@ def fold(change: Change, layer: str, norm: str) -> None:
     """Say what becomes of a layer's weight and bias."""
     op = change.nodes[layer].op
     scale, shift = of_norm(change, norm)
-    weight = change.tensor(f"{layer}.weight")
-    change.state[f"{layer}.weight"] = lambda read: op.scaled(weight(read), scale(read))
+    change.state[f"{layer}.weight"] = Formula.of(op.scaled, change.tensor(f"{layer}.weight"), scale)
     if op.arguments()["bias"]:
-        bias = change.tensor(f"{layer}.bias")
-        change.state[f"{layer}.bias"] = lambda read: bias(read) * scale(read) + shift(read)
-    else:
-        change.state[f"{layer}.bias"] = shift
+        bias = Formula.of(mul, change.tensor(f"{layer}.bias"), scale)
+        shift = Formula.of(add, bias, shift)
+    change.state[f"{layer}.bias"] = shift
 
 
 def of_norm(change: Change, name: str) -> tuple[Formula, Formula]:
@@ -59,8 +58,10 @@ def of_norm(change: Change, name: str) -> tuple[Formula, Formula]:
     op = change.nodes[name].op
     assert isinstance(op, BatchNorm)
     norm = op
+    names = ("running_mean", "running_var", *(("weight", "bias") if op.affine else ()))
+    keys = tuple(f"{name}.{one}" for one in names)
 
-    def pair(read: Read) -> tuple[Array, Array]:
-        return norm.in_evaluation(lambda key: read(f"{name}.{key}"))
+    def both(read: Read) -> tuple[Array, Array]:
+        return norm.in_evaluation(lambda one: read(f"{name}.{one}"))
 
-    return (lambda read: pair(read)[0]), (lambda read: pair(read)[1])
+    return Formula(keys, lambda read: both(read)[0]), Formula(keys, lambda read: both(read)[1])

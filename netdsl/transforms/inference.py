@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 from netdsl.net import Net
-from netdsl.record import Record
 from netdsl.transforms.change import Change, Formula
 from netdsl.transforms.fold_norms import fold_norms
 from netdsl.transforms.in_evaluation import as_they_are, in_evaluation
@@ -16,7 +16,7 @@ INFERENCE: tuple[Callable[[Change], None], ...] = (in_evaluation, fold_norms, su
 """The steps, in their order."""
 
 
-class Deployed(Record):
+class Deployed(NamedTuple):
     """A net as it is shipped."""
 
     net: Net

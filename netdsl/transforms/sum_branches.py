@@ -6,6 +6,8 @@ Ding et al., arXiv 2101.03697.
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import add
 from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.ir.graph import Node, Value
@@ -14,7 +16,7 @@ from netdsl.ops.conv import Conv, DwConv
 from netdsl.ops.joint import Add
 from netdsl.ops.norm import BatchNorm
 from netdsl.ops.window import both
-from netdsl.transforms.change import Change, Formula, Read
+from netdsl.transforms.change import Change, Formula
 from netdsl.transforms.fold_norms import of_norm
 
 if TYPE_CHECKING:
@@ -71,13 +73,13 @@ def _branch(change: Change, value: Value) -> Branch | None:
     return Branch(value, node.inputs[0], kind, node.name, (op.kernel[0], op.kernel[1]))
 
 
-def _sources(change: Change, add: Node, first: Branch) -> list[Branch]:
+def _sources(change: Change, joint: Node, first: Branch) -> list[Branch]:
     """Return the terms of a sum that are the map itself, or its norm."""
     stride, _, channels = first.kind
     if stride != (1, 1) or change.shape(first.node).c != channels:
         return []
     found = []
-    for value in add.inputs:
+    for value in joint.inputs:
         node = change.nodes[value.node]
         if value == first.source:
             found.append(Branch(value, value, first.kind, "", (1, 1)))
@@ -87,7 +89,7 @@ def _sources(change: Change, add: Node, first: Branch) -> list[Branch]:
     return found
 
 
-def _merge(change: Change, add: str, terms: list[Branch]) -> None:
+def _merge(change: Change, joint: str, terms: list[Branch]) -> None:
     """Put the sum of some terms in the place of the one with the largest window, the first of these."""
     terms.sort(key=lambda one: (not one.node, -one.kernel[0] * one.kernel[1]))
     host = change.nodes[terms[0].node]
@@ -97,20 +99,19 @@ def _merge(change: Change, add: str, terms: list[Branch]) -> None:
     kernel = Dims(tuple(max(one.kernel[axis] for one in terms) for axis in (0, 1)))
     groups = op.groups_of(c)
     weights, biases = zip(*(_numbers(change, one, kernel, c, groups) for one in terms), strict=True)
-    change.state[f"{host.name}.weight"] = lambda read: sum(one(read) for one in weights)
-    change.state[f"{host.name}.bias"] = lambda read: sum(one(read) for one in biases if one is not None)
-    bias = any(one is not None for one in biases)
-    if not bias:
-        del change.state[f"{host.name}.bias"]
+    added = [one for one in biases if one is not None]
+    change.state[f"{host.name}.weight"] = Formula.of(_sum, *weights)
+    if added:
+        change.state[f"{host.name}.bias"] = Formula.of(_sum, *added)
     pad = op.pad if op.pad.mode == "same" else op.pad.replace(size=tuple(size // 2 for size in kernel))
-    change.replace(host.name, op.replace(kernel=kernel, pad=pad, bias=bias))
+    change.replace(host.name, op.replace(kernel=kernel, pad=pad, bias=bool(added)))
     gone = {one.value for one in terms[1:]}
-    change.reads(add, [value for value in change.nodes[add].inputs if value not in gone])
+    change.reads(joint, [value for value in change.nodes[joint].inputs if value not in gone])
     for one in terms[1:]:
         if one.node:
             change.delete(one.node)
-    if len(change.nodes[add].inputs) == 1:
-        change.remove(add)
+    if len(change.nodes[joint].inputs) == 1:
+        change.remove(joint)
 
 
 def _numbers(
@@ -118,21 +119,26 @@ def _numbers(
 ) -> tuple[Formula, Formula | None]:
     """Return weight and bias of a term as those of a convolution with a larger kernel."""
     node = change.nodes[term.node] if term.node else None
+    bias: Formula | None = None
     if node is not None and isinstance(node.op, Conv | DwConv):
         weight = change.tensor(f"{node.name}.weight")
         bias = change.tensor(f"{node.name}.bias") if node.op.bias else None
     elif node is not None:
         scale, bias = of_norm(change, node.name)
-        weight = lambda read: _diagonal(scale(read), groups)  # noqa: E731
+        weight = Formula.of(lambda numbers: _diagonal(numbers, groups), scale)
     else:
-        bias = None
+        weight = Formula((), lambda read: _diagonal(_ones(c), groups))
+    return Formula.of(lambda numbers: _in_the_middle(numbers, kernel), weight), bias
 
-        def weight(read: Read) -> Array:
-            from numpy import ones
 
-            return _diagonal(ones(c), groups)
+def _sum(*parts: Array) -> Array:
+    return reduce(add, parts)
 
-    return (lambda read: _in_the_middle(weight(read), kernel)), bias
+
+def _ones(c: int) -> Array:
+    from numpy import ones
+
+    return ones(c)
 
 
 def _diagonal(numbers: Array, groups: int) -> Array:

@@ -1,4 +1,7 @@
-"""Weights from one backend's names, layouts and order to another's: permutations only, so nothing is rounded."""
+"""Weights from one backend's names, layouts and order to another's.
+
+These are permutations only, so nothing is rounded; but for the form for inference, whose weights are worked out.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from netdsl.weights.layout import layout, movable, need, rows, rows_of
 
 if TYPE_CHECKING:
     from netdsl.backend import Array
+    from netdsl.transforms.change import Formula
 
 
 class Stored(Protocol):
@@ -33,6 +37,8 @@ class Stored(Protocol):
 
 def convert_weights(net: Net, state: Mapping[str, Any], source: str, target: str) -> dict[str, Array]:
     """Return the weights of a net in another backend's names and layouts, bit for bit the same numbers.
+
+    For the form for inference, `torch:deploy`, they are worked out in float64, and rounded once.
 
     The arrays are new, and numpy's, in the target's order; dtypes stay as they are (bfloat16 and float8 are those of
     ml_dtypes). bn's `num_batches_tracked` is zero where the source has none, and left out where the target has none;
@@ -70,6 +76,13 @@ class Move:
         self.state = state
         self.source = layout(net, source)
         self.target = layout(net, target)
+        self.made: Mapping[str, Formula] = {}
+        """What is worked out: the rest is moved."""
+        if self.target.made is not None and self.source.made is None:
+            self.made = self.target.made
+        elif self.source.made is not None and self.target.made is None:
+            message = f"{subject} is of the form for inference, in which weights are folded into each other"
+            refuse(message, "move the weights of training: they are made into that form, and not back")
         check(net, self.source, {key: stored.shape for key, stored in state.items()}, subject)
         self.dtypes = {key: self._dtype(key) for key in self.target.shapes}
 
@@ -98,6 +111,12 @@ class Move:
 
     def _own(self, parameter: str, start: int, stop: int) -> Array:
         """Return rows of a parameter in the net's own layout."""
+        if parameter in self.made:
+            return self._worked_out(parameter)[start:stop]
+        return self._given(parameter, start, stop)
+
+    def _given(self, parameter: str, start: int, stop: int) -> Array:
+        """Return rows of a parameter that the source holds."""
         import numpy
 
         shape = self.source.own[parameter]
@@ -114,6 +133,15 @@ class Move:
                 joined[begin - first : end - first] = self._read(part)
             array = joined
         return array[start - first : stop - first] if stop - start < rows_of(array.shape) else array
+
+    def _worked_out(self, parameter: str) -> Array:
+        """Return a parameter that follows from others, in their element type, worked out in float64."""
+        known: dict[str, Array] = {}
+        made = self.made[parameter]
+        for key in made.keys:
+            known[key] = self._given(key, 0, rows_of(self.source.own[key]))
+        value = made.value(lambda key: known[key].astype("float64"))
+        return value.astype(known[made.keys[0]].dtype)
 
     def _parts(self, parameter: str, start: int, stop: int) -> list[Tensor]:
         """Return the source's tensors that hold rows of a parameter."""
@@ -141,7 +169,11 @@ class Move:
         """Return the element type of a tensor of the target; NetError if it would have several."""
         found: dict[str, str] = {}
         for tensor in self.target.tensors[key]:
-            parts = self._parts(tensor.parameter, *rows(tensor, self.target.own[tensor.parameter]))
+            if tensor.parameter in self.made:
+                keys = self.made[tensor.parameter].keys
+                parts = [part for one in keys for part in self._parts(one, 0, rows_of(self.source.own[one]))]
+            else:
+                parts = self._parts(tensor.parameter, *rows(tensor, self.target.own[tensor.parameter]))
             for part in parts:
                 found.setdefault(self.state[part.key].dtype, part.key)
             if not parts:

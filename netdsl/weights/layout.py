@@ -7,10 +7,12 @@ from importlib import import_module
 from types import ModuleType
 from typing import NoReturn
 
-from netdsl.backend import Tensor, WeightsBackend, find, own_state, spare_state
+from netdsl.backend import Deploy, Tensor, WeightsBackend, find, own_state, spare_state
 from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.net import Net
 from netdsl.record import Record
+from netdsl.transforms.change import Formula
+from netdsl.transforms.inference import deployed
 
 
 class Layout(Record):
@@ -30,15 +32,20 @@ class Layout(Record):
     """By key of the net's own state, what it holds where a state lacks it."""
     optional: frozenset[str]
     """Keys that hold nothing else, and may lack."""
+    made: Mapping[str, Formula] | None = None
+    """Of the form for inference: by key of its own state what it follows from, as far as it changed."""
 
 
 def layout(net: Net, name: str) -> Layout:
     """Return where a backend keeps the weights; NetError if it does not tell, or not of all."""
+    backend, made = movable(name), None
+    if isinstance(backend, Deploy):
+        backend, (net, made) = backend.backend, deployed(net)
     own = {key: shape for node in net.graph for key, shape in own_state(net, node).items()}
     spare = spare_state(net)
     tensors: dict[str, list[Tensor]] = {}
     parts: dict[str, list[Tensor]] = {}
-    for tensor in movable(name).tensors(net):
+    for tensor in backend.tensors(net):
         tensors.setdefault(tensor.key, []).append(tensor)
         parts.setdefault(tensor.parameter, []).append(tensor)
     for key, stacked in tensors.items():
@@ -62,6 +69,7 @@ def layout(net: Net, name: str) -> Layout:
         {key: (len(s), *s[0].shape) if s[0].place else s[0].shape for key, s in tensors.items()},
         spare,
         frozenset(key for key, s in tensors.items() if all(t.parameter in spare for t in s)),
+        made,
     )
 
 
