@@ -44,6 +44,7 @@ from netdsl.symbolic import Atom, term
 from netdsl.symbolic import names as term_names
 from netdsl.symbolic import text as symbol_text
 from netdsl_torch import Backend
+from netdsl_torch.channels_last import channels_last
 from netdsl_torch.extras import EXTRAS
 from netdsl_torch.lowering import HELPERS, LOWERINGS, MADE_AT_ONCE, init_call, usual_inits
 
@@ -95,6 +96,7 @@ def emit(nets: Sequence[Net], backend: Backend, inplace: bool = True) -> str:
             node = staged.decl.node
             raise NetError([Diagnostic("E508", message, Span(staged.decl.file.source, node.start, node.end))])
     text = TorchText(family, inplace, spelled(backend), **options)
+    text.channels_last = backend.deploy and all(map(channels_last, nets))
     return "\n".join(text.lines()) + "\n"
 
 
@@ -113,6 +115,8 @@ class TorchText(ModuleText):
 
     dialect = DIALECT
     lowerings = LOWERINGS
+    channels_last = False
+    """Whether nets keep their maps with the channels last."""
 
     def constructed(self, item: Layer, lowered: Lowered) -> Expr:
         """Return the call of an argument that makes a norm or an activation: with the channels, if it has any."""
@@ -309,6 +313,8 @@ class TorchText(ModuleText):
             if self.features and self.sized(function.staged):
                 yield from layout("self.FEATURE_INPUTS = ", self.shapes(function.staged), "", 2 * INDENT)
             yield from self.initialise(function.staged)
+            if self.channels_last:
+                yield f"{2 * INDENT}self.to(memory_format=torch.channels_last)"
         alike = self.alike.get(id(function.staged), {}) if function.kind == "block" else {}
         module = module_of(function.staged)
         if alike:

@@ -499,7 +499,7 @@ class Body:
             wiring = isinstance(item, str) and self.graph[item].op.wiring
             key = "" if wiring else self.scope.local(item)
             if key.isdigit():
-                own = key == str(position) and (chain or not self._holds_state(item))
+                own = self._is_at(item, position) and (chain or not self._holds_state(item))
                 fits = fits and own
                 key = f"#{key}" if own else label(key)
             elif key:
@@ -535,11 +535,16 @@ class Body:
             if node is not None and isinstance(node.op, Input):
                 flow = (*flow, Value(node.name))
                 continue
-            named = self.scope.local(item) == str(position) and not (node is not None and node.op.wiring)
+            named = self._is_at(item, position) and not (node is not None and node.op.wiring)
             if not named or len(flow) != 1 or self._reads(item) != flow:
                 return False
             flow, position = self._makes(item), position + 1
         return self.scope.outputs == flow
+
+    def _is_at(self, item: str | Scope, position: int) -> bool:
+        """Tell whether an item is called by its position, or may be."""
+        key = self.scope.local(item)
+        return key == str(position) or not (self.file.labels or self._holds_state(item) or not key.isdigit())
 
     def _makes(self, item: str | Scope) -> Values:
         if isinstance(item, Scope):

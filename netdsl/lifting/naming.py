@@ -122,7 +122,7 @@ class Naming:
         named = not chain.key and any((self.around[-1], value) in self.needed for value in chain.makes)
         if named:
             for value in chain.makes:
-                if value not in self.names:
+                if not self.names.get(value, "").isidentifier():  # a label that is a number binds nothing
                     self.names[value] = self.new()
             names = tuple([self.names[value] for value in chain.makes])
             return self._bound(chain, names, flow, ends and following == chain.makes)

@@ -19,21 +19,26 @@ def fold_norms(change: Change) -> None:
     Norms behind something else, such as those before their convolution, stay.
     """
     for home in [node.name for node in change.ordered() if not node.module]:
-        if home not in change.nodes:
-            continue
-        calls = change.calls(home)
-        norms = [change.reader(node.name) for node in calls]
-        if not takes_bias(change, home) or not all(norm and isinstance(norm.op, BatchNorm) for norm in norms):
-            continue
-        names = {norm.name for norm in norms if norm}
-        (norm, *others) = {norm.home for norm in norms if norm}
-        if others or names != {node.name for node in change.calls(norm)}:
-            continue
-        fold(change, home, norm)
-        for node in calls:
-            change.replace(node.name, node.op.replace(bias=True))
-        for name in names:
-            change.remove(name)
+        while home in change.nodes and _fold_next(change, home):
+            pass
+
+
+def _fold_next(change: Change, home: str) -> bool:
+    """Fold the norm behind a layer, and tell whether there was one."""
+    calls = change.calls(home)
+    norms = [change.reader(node.name) for node in calls]
+    if not takes_bias(change, home) or not all(norm and isinstance(norm.op, BatchNorm) for norm in norms):
+        return False
+    names = {norm.name for norm in norms if norm}
+    (norm, *others) = {norm.home for norm in norms if norm}
+    if others or names != {node.name for node in change.calls(norm)}:
+        return False
+    fold(change, home, norm)
+    for node in calls:
+        change.replace(node.name, change.nodes[node.name].op.replace(bias=True))
+    for name in names:
+        change.remove(name)
+    return True
 
 
 def takes_bias(change: Change, name: str) -> bool:

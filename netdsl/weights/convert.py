@@ -136,12 +136,12 @@ class Move:
 
     def _worked_out(self, parameter: str) -> Array:
         """Return a parameter that follows from others, in their element type, worked out in float64."""
-        known: dict[str, Array] = {}
         made = self.made[parameter]
-        for key in made.keys:
-            known[key] = self._given(key, 0, rows_of(self.source.own[key]))
-        value = made.value(lambda key: known[key].astype("float64"))
-        return value.astype(known[made.keys[0]].dtype)
+        keys = {key: self._given(key, 0, rows_of(self.source.own[key])) for key in made.keys}
+        held = keys[made.keys[0]].dtype  # files are read as whole numbers of the same size
+        kind = _kind(self.state[self.source.parts[made.keys[0]][0].key].dtype)
+        value = made.value(lambda key: keys[key].view(kind).astype("float64"))
+        return value.astype(kind).view(held)
 
     def _parts(self, parameter: str, start: int, stop: int) -> list[Tensor]:
         """Return the source's tensors that hold rows of a parameter."""
@@ -238,6 +238,13 @@ def bits(tensor: Any) -> Array:
     whole = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[tensor.element_size()]
     array: Array = tensor.contiguous().view(whole).numpy()
     return array
+
+
+def _kind(dtype: str) -> Any:
+    """Return numpy's type for an element type."""
+    import numpy
+
+    return numpy.dtype(dtype) if hasattr(numpy, dtype) else numpy.dtype(_extended(dtype))
 
 
 def _extended(dtype: str) -> Any:
