@@ -130,8 +130,8 @@ class DraftScope(Scope):
         self.taken: dict[str, Span] = {}
         self.entering: set[str] = set()
         """What of that are inputs."""
-        self.numbers: dict[str, int] = {}
-        """By label the last number of what runs again: none is free before it."""
+        self.numbers: dict[str, tuple[str, int]] = {}
+        """By label what the last number of what runs again stands behind, and that number: none is free before it."""
         self.lists: set[str] = set()
         """What of that are lists of children: the parts of labels before their dots."""
         self.shared: dict[str, Any] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import count
+from itertools import accumulate, count, islice, repeat
 from math import prod
 from typing import Any, Literal
 
@@ -27,7 +27,7 @@ from netdsl.elaborate.draft import Call, Draft, DraftScope, Made, Place
 from netdsl.elaborate.evaluate import Evaluator
 from netdsl.elaborate.inits import deeper
 from netdsl.elaborate.names import allowed_key, lists_of, reserved_key
-from netdsl.elaborate.order import child_labels
+from netdsl.elaborate.order import UNREAD, child_labels
 from netdsl.elaborate.result import Allow, Decision
 from netdsl.elaborate.values import (
     MISSING,
@@ -301,14 +301,7 @@ class Layers(ABC):
                 raise fail("E220", f"`{name}` is what comes in", at, help)
             running = self.is_running(scope)
             if first is not None and (running or (op is not None and self.is_again(scope, name, op))):
-                last = scope.numbers.get(name, 0)
-                begin = last if f"{name}_{last}" in scope.taken else 1
-                own, scope.numbers[name] = next(
-                    (one, number)
-                    for number in count(begin)
-                    if (one := f"{name}_{number}") not in scope.taken
-                    and not (running and self.is_label_in(scope.body, one))
-                )
+                own = self.name_again(scope, name, running)
                 scope.taken[own] = at
                 scope.position += 1
                 return own
@@ -325,6 +318,22 @@ class Layers(ABC):
         scope.position += 1
         scope.taken[name] = span
         return name
+
+    def name_again(self, scope: DraftScope, name: str, running: bool) -> str:
+        """Return a name for a module that is run again: `relu_1`; `a__1` where the text calls others `a_{i}`."""
+        first, last = scope.numbers.get(name, ("_", 1))
+        if f"{name}{first}{last}" not in scope.taken:  # it is the first, or was taken back
+            first, last = "_", 1
+        plain, patterns = self.labels_in(scope.body) if running else ((), ())
+        patterns = tuple(one for one in patterns if one != UNREAD)
+        for between in accumulate(repeat("_"), initial=first):
+            free = (n for n in count(last) if f"{name}{between}{n}" not in scope.taken)
+            for number in islice(free, len(plain) + 1):
+                own = f"{name}{between}{number}"
+                if own not in plain and not any(re.fullmatch(one, own) for one in patterns):
+                    scope.numbers[name] = between, number
+                    return own
+        raise AssertionError("no text has endless labels")
 
     @staticmethod
     def check_key(name: str, span: Span) -> None:
@@ -860,15 +869,14 @@ class Layers(ABC):
         """Tell whether it is one of a scope's modules that runs again."""
         return self._again is not None and self._again.scope is scope
 
-    def is_label_in(self, body: tree.Body, name: str) -> bool:
-        """Tell whether the text of a scope may call a module so."""
+    def labels_in(self, body: tree.Body) -> tuple[frozenset[str], tuple[str, ...]]:
+        """Return the labels in the text of a scope: names, and regular expressions."""
         known = self._labels.get(id(body))
         if known is None:
             every = dict.fromkeys(label.partition(r"\.")[0] for label in child_labels(body))
             plain = frozenset(one for one in every if one.isidentifier())
             known = self._labels[id(body)] = body, plain, tuple(one for one in every if one not in plain)
-        _, plain, patterns = known
-        return name in plain or any(re.fullmatch(pattern, name) for pattern in patterns)
+        return known[1:]
 
     def not_made(self, name: str, place: Place, span: Span) -> Exception:
         """Return the error for what `same` cannot run."""
@@ -890,7 +898,8 @@ class Layers(ABC):
             labels = (Label(place.scope.taken[name], "it is here"),)
             what = f"`{name}` is neither a layer nor a block, so it cannot run again"
             return fail("E226", what, span, "make it a block", labels=labels)
-        if self.is_label_in(place.scope.body, name):
+        plain, patterns = self.labels_in(place.scope.body)
+        if name in plain or any(re.fullmatch(pattern, name) for pattern in patterns):
             return fail("E226", f"`{name}` comes later: its first call makes it", span)
         return unknown("E200", "module", name, list(place.scope.made), span)
 

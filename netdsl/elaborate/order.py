@@ -10,6 +10,9 @@ from netdsl.elaborate.draft import Place
 from netdsl.elaborate.values import fail
 from netdsl.syntax import tree
 
+UNREAD = r".*"
+"""The label of whatever lines make that could not be read, and whose labels have numbers."""
+
 
 def ordered(node: tree.Order, body: tree.Body, place: Place) -> tuple[str, ...]:
     """Return the names of an `order` line, which are those of children, or lists of them, in a scope's text."""
@@ -67,7 +70,7 @@ def child_labels(body: Iterable[tree.Tree]) -> Iterator[str]:
             yield from child_labels(node.branches)
         elif isinstance(node, tree.Broken):
             yield from (re.escape(name) for name in node.names)
-            yield from (r".*",) if node.computed else ()
+            yield from (UNREAD,) if node.computed else ()
 
 
 def _pattern(label: tree.Label) -> str:
