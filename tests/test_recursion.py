@@ -335,7 +335,50 @@ net N(depth = 3):
     tree: Tree depth, 4
     last: fc 10
 """,
+    "blocks that are given each other": """\
+block One(c, k: dims, r: float = 1.0):
+    conv1: conv k, c
+    conv2: conv 1x1, int(r * c)
+    b: Slot Two, 5, 5x5
+
+block Two(d: dims, width, factor: float = 2.0):
+    conv1: conv d, int(width * factor)
+
+block Slot(unit: op, w, k: dims = 3x3):
+    a: unit k, w
+    b: unit 1x1, 2*w
+
+net N(w = 4):
+    input 4, 8x8
+    a: Slot One, w
+    c: Slot Two(factor=1.5), w + 1
+    gap
+variant n1 = N()
+variant n2 = N(6)
+""",
 }
+
+BELOW = """\
+block Wide(k = 2):
+    f: Gate
+    c: conv 1x1, k*x.c
+
+block Gate(att: op = none):
+    a: conv 3x3, 8
+    att: att when att
+    b: conv 3x3, 8
+
+net N(att: op = none):
+    input 4, 8x8
+    w: Wide
+    b: Gate Wide
+    c: Gate att
+    gap
+
+variant n1 = N()
+variant n2 = N(Wide)
+"""
+"""A class that takes one that contains it, and so stands below."""
 
 
 def nets_of(name: str) -> tuple[Network, ...]:
@@ -418,3 +461,12 @@ def test_what_a_block_is_made_for_does_not_depend_on_how_names_are_hashed(tmp_pa
         assert done.returncode == 0, done.stderr
         texts.add(done.stdout)
     assert len(texts) == 1
+
+
+def test_a_class_may_take_one_that_stands_below() -> None:
+    nets = tuple(map(Network, recipes(read_text(BELOW), "", {}, {})))
+    (text,) = emit_family(nets, "torch").values()
+    assert 'att: Callable[..., "Wide"] | None = None' in text
+    for net in nets:
+        state = {key: tuple(tensor.shape) for key, tensor in execute(text)[net.name]().state_dict().items()}
+        assert state == {key: tuple(shape) for key, shape in state_shapes(net).items()}

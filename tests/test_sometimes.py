@@ -572,6 +572,95 @@ variant n1 = N()
 variant n2 = N(8, false)
 variant n3 = N(8, true, false)
 """,
+    "a number that conditions change differently": """\
+block Inner(c, deep = true, k = 2):
+    if deep:
+        v = c + 1
+        w = v * k
+        u = w + 1 if k > 2 else w + v
+        v = u - 1
+    else:
+        if x.c > 4:
+            v = 2*c
+        w = v + k
+        u = w
+    a: conv 3x3, v
+    b: conv 3x3, u
+    if k == 1:
+        v = v + 1
+    elif k == 2:
+        v = v + 2
+    else:
+        v = v + 3
+    d: conv 1x1, v
+
+net N(n = 2, deep = true):
+    input 3, 16x16
+    a: Inner 4
+    b: Inner 5, false
+    c: Inner 6, deep, n
+    d: Inner 3, not deep, 1
+    gap
+variant n1 = N()
+variant n2 = N(1, false)
+variant n3 = N(3, false)
+""",
+    "a number that no other side has": """\
+block Inner(c, deep = true, k = 2):
+    if deep:
+        v = c + 1
+    else:
+        if x.c > 4:
+            v = 2*c
+    if k == 1:
+        v = v + 1
+    elif k == 2:
+        v = v + 2
+    else:
+        v = v + 3
+    d: conv 1x1, v
+
+net N(n = 2, deep = true):
+    input 3, 16x16
+    a: Inner 4
+    b: Inner 5, false
+    c: Inner 6, deep, n
+    gap
+variant n1 = N()
+variant n2 = N(1, false)
+""",
+    "ints and floats in one list": """\
+block VGG(cfg: list):
+    for c in cfg:
+        if c == 0:
+            maxpool 2x2, /2
+        else:
+            conv 3x3, c
+
+block Late(w: list, late = 1):
+    for i in range(len(w)):
+        c{i}: conv 3x3, w[i] when i >= late
+        e{i}: bn when late > 1
+
+block Sum(widths: list, deep = true):
+    add:
+        if deep:
+            skip: conv 1x1, x.c
+        for w in widths:
+            if w > 4:
+                b{w}: conv 1x1, w -> conv 1x1, x.c
+
+net N(front: list = [0.0, 0, 2, 2, 0], late = 1, deep = true):
+    input 4, 32x32
+    f: VGG front
+    a: Late [0.0, 5, 6], late
+    b: Late [4, 5], late
+    c: Sum [0.0, 6], deep
+    d: Sum [5, 6], not deep
+    gap
+variant n1 = N()
+variant n2 = N(late=2, deep=false)
+""",
 }
 
 

@@ -58,7 +58,7 @@ def assign(staged: Staged) -> None:
     for name in unsure(staged):
         if name in unsure(staged):
             join(staged, name)
-            _ = hoisted(staged, name) or begun(staged, name)
+            _ = hoisted(staged, name) or guarded(staged, name) or begun(staged, name)
             staged.changed()
 
 
@@ -290,7 +290,7 @@ def _safe(value: Any, staged: Staged) -> bool:
 
 
 def begun(staged: Staged, name: str) -> bool:
-    """Let a variable be nothing before the condition or loop in which it is bound."""
+    """Let a variable be nothing before the conditions or loops in which it is bound."""
     trails = list(_trails(staged.items, name))
     binding = [items[at] for trail in trails for items, at in trail[-1:]]
     lets = [item for item in binding if isinstance(item, Let)]
@@ -300,7 +300,7 @@ def begun(staged: Staged, name: str) -> bool:
     for level in range(min(map(len, trails)) - 2, -1, -1):
         outer, index = trails[0][level]
         inside = [place for trail in trails for place in trail[level:-1]]
-        if any(trail[level][0] is not outer or trail[level][1] != index for trail in trails):
+        if any(trail[level][0] is not outer for trail in trails):
             continue
         if isinstance(outer[index], (Container, Side)) or _lasts(inside, trails[0][:level]):
             continue
@@ -311,6 +311,33 @@ def begun(staged: Staged, name: str) -> bool:
             return True
         del outer[index]
     return False
+
+
+def guarded(staged: Staged, name: str) -> bool:
+    """Let a condition that alone binds a variable refuse its other side, which is refused where that is read."""
+    for trail in _trails(staged.items, name):
+        for items, at in trail:
+            item = items[at]
+            if not isinstance(item, If) or all(item.inner()):
+                continue
+            holds = item.test if item.then else negated(item.test)
+            for end in range(at + 1, len(items)):
+                refused = next(_refused(items[end], holds), None)
+                if refused is None or not mentioned(holds).keys().isdisjoint(bound_names(items[at:end])):
+                    continue
+                side = item.otherwise if item.then else item.then
+                side.append(refused)
+                if name not in unsure(staged):
+                    return True
+                side.clear()
+    return False
+
+
+def _refused(item: Item, holds: Atom) -> Iterator[Check]:
+    """Yield what refuses that a condition does not hold, where a class was not made for that."""
+    if isinstance(item, If) and item.only is not None:
+        checks = (side[0] for side in item.inner() if len(side) == 1)
+        yield from (one for one in checks if isinstance(one, Check) and one.test == holds)
 
 
 def _nothing(value: Any) -> Any:

@@ -383,6 +383,8 @@ class SymbolicEvaluator(Evaluator):
         super().__init__(max_steps, decide)
         self.supposed: list[Atom] = []
         """The conditions, in an expression, under which this is read."""
+        self.mixed: list[Atom] = []
+        """What gives a float that is an int in other turns, or by other numbers of a list."""
 
     settled: Callable[[Any], Any]
     """What a value is here, if it is one of two things; raises Undecided where it may be either."""
@@ -659,8 +661,15 @@ class SymbolicEvaluator(Evaluator):
                 whole = self.constant(node.value, value)
                 if whole is None:
                     raise Fixed("which of these it is is not known", index)
-            return one_of(column, Atom("item", (whole or term(value), term(index))))
+            return self.any_of(column, Atom("item", (whole or term(value), term(index))))
         return found
+
+    def any_of(self, values: Sequence[Any], atom: Atom) -> Any:
+        """Return what `one_of` does, and take note of a float that may be an int."""
+        value = one_of(values, atom)
+        if isinstance(value, float) and any(map(is_whole, values)):
+            self.mixed.append(atom)
+        return value
 
     def _size_of(self, node: tree.Attribute, env: Env, source: Source) -> Any:
         if isinstance(self.eval(node.value, env, source), Streams):

@@ -94,8 +94,10 @@ class Conditions(Lists):
         hints: list[dict[str, Any]] = []
         meanings: list[dict[str, Any]] = []
         item.stage, self.pending = self.pending, ""
+        hinted, meaning = self.hints, self.meaning
         for side, run, holds in ((item.then, then, True), (item.otherwise, otherwise, False)):
             before.begin_side(place)
+            self.hints, self.meaning = dict(hinted), dict(meaning)
             condition = test.test if holds else negated(test.test)
             state, errors = Snapshot(self, place), len(self.errors)
             path = list(self.path)
@@ -108,7 +110,9 @@ class Conditions(Lists):
                     run()
                 if place.flow is not None and place.flow.poisoned:
                     raise Poisoned
-            except (SpecError, Poisoned, NetError):
+            except (SpecError, Poisoned, NetError) as error:
+                if isinstance(error, SpecError):
+                    self.check_mixed(error.diagnostic)
                 if test.value == holds and self.emitter.awaited == awaited:
                     raise
                 failed = True
@@ -130,9 +134,12 @@ class Conditions(Lists):
             ends.append((_copy(place), place.scope.position, dict(place.scope.taken), failed))
             shared.append(dict(place.scope.shared))
             made.append(dict(place.scope.made))
-            hints.append(dict(self.hints))
-            meanings.append(dict(self.meaning))
+            hints.append(self.hints)
+            meanings.append(self.meaning)
         self.hints = {**hints[test.value], **hints[not test.value]}
+        self.meaning = {**meanings[test.value], **meanings[not test.value]}
+        if not (ends[0][3] or ends[1][3]):
+            self.meaning.update(self.either_meaning(test, meanings, hints))
         place.scope.taken = {**ends[0][2], **ends[1][2]}
         place.scope.made = {**made[0], **made[1]}
         place.scope.shared = {**shared[0], **shared[1]}
@@ -143,6 +150,17 @@ class Conditions(Lists):
         if any(isinstance(one, Module) for one in walk([item])):
             self.not_handed_on(test.test)
         self.merge(test, item, before, ends[0], ends[1], meanings, place, span)
+
+    @staticmethod
+    def either_meaning(
+        test: SymBool, meanings: Sequence[Mapping[str, Any]], hints: Sequence[Mapping[str, Any]]
+    ) -> Iterator[tuple[str, Any]]:
+        """Yield the numbers that either side binds anew, with what they are after it, if they are read as `Late`."""
+        for name in meanings[0].keys() & meanings[1].keys():
+            sides = [meaning[name] for meaning in meanings]
+            if sides[0] != sides[1] and all(isinstance(side, Poly) for side in sides):
+                numbers = (known(hint[name], side) for hint, side in zip(hints, sides, strict=True))
+                yield name, term(select(test, *numbers))
 
     @contextmanager
     def supposed(self, condition: Atom, dead: bool, place: Place) -> Iterator[None]:
@@ -466,6 +484,16 @@ class Conditions(Lists):
         for test in (part for one in self.path for part in conjuncts(one)):
             found = assuming(found, test, True)
         return shape if found == c.poly else shape.with_size("c", known(int(c), found))
+
+    def record(self, diagnostic: Diagnostic, place: Place) -> None:
+        """Keep an error."""
+        self.check_mixed(diagnostic)
+        super().record(diagnostic, place)
+
+    def check_mixed(self, diagnostic: Diagnostic) -> None:
+        """Let each turn be written where no float may be, if what is a float in one of them is an int in another."""
+        if diagnostic.code == "E203" and self.evaluator.mixed:
+            raise Fixed("an int that is a float elsewhere in a list", *self.evaluator.mixed)
 
     def lacking(self, what: str, name: str, span: Span) -> Exception:
         """Return the error for a name that only the other side of a condition binds, or another turn."""

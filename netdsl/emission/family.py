@@ -635,8 +635,11 @@ class Family:
         wanted = self.fixes.setdefault(decl, set())
         before, depth, awaited = len(self.classes), len(self.active), self.awaited
         try:
+            staged: Staged | None = None
             while True:
                 del self.active[depth:]
+                if staged is not None and staged.recursive:
+                    del self.classes[before:]  # some call it, which is no more
                 self.awaited = awaited
                 many = self.listed(decl, shapes)
                 if isinstance(shapes, Elements) and not many:
@@ -654,7 +657,6 @@ class Family:
                     self.stage(staged, plain, shapes, stager, wanted, place.calls)
                     if self.is_as_foretold(staged):
                         break
-                    del self.classes[before:]
                     continue
                 except Again:
                     continue

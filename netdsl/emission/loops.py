@@ -32,7 +32,6 @@ from netdsl.emission.concolic import (
     concrete,
     free,
     mentioned,
-    one_of,
 )
 from netdsl.emission.earlier import Earlier
 from netdsl.emission.items import Carried, Child, Let, Loop, Module, walk
@@ -268,7 +267,7 @@ class Loops(Earlier):
                 found[target.text].append(env.names[target.text])
         for target, variable in zip(targets, variables, strict=True):
             self.hints[variable] = concrete(found[target.text][0])
-            env.names[target.text] = one_of(found[target.text], Atom("name", (variable,)))
+            env.names[target.text] = self.evaluator.any_of(found[target.text], Atom("name", (variable,)))
             self.meaning.pop(variable, None)
             self.drawn[variable] = tuple(names(over.atom))
 

@@ -6,7 +6,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from itertools import zip_longest
+from itertools import takewhile, zip_longest
 from textwrap import wrap
 from typing import Any
 
@@ -220,12 +220,19 @@ class ModuleText(ABC):
         if any(isinstance(value, Maker) for value in targets):
             taken = "..." if self.dialect.parameters else "[int]"
             return f"Callable[{taken}, {self.dialect.layer}]{lacking}"
+        known = True
+        """Whether all of the classes stand above the one that takes the argument."""
+        above = {*takewhile(lambda staged: staged is not self.context, self.family.classes)}
         for value in targets:
             if value is not None and isinstance(value.target, BlockDecl):
-                made.update(dict.fromkeys(s.name for s in self.family.classes_of(value, self.context)))
+                classes = self.family.classes_of(value, self.context)
+                made.update(dict.fromkeys(s.name for s in classes))
+                known = known and above.issuperset(classes)
             elif value is not None:
                 made[self.dialect.layer] = None
-        return f"Callable[..., {' | '.join(made) or self.dialect.layer}]{lacking}"
+        several = " | ".join(made) or self.dialect.layer
+        taken = several if known else f'"{several}"'
+        return f"Callable[..., {taken}]{lacking}"
 
     def is_nothing(self, item: Item) -> bool:
         """Tell whether a layer is only its input."""
