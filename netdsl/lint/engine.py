@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple, TypeVar
 
+from netdsl.collector import no_collection
 from netdsl.diagnostics import Diagnostic, Frame, Label, internal
 from netdsl.elaborate.build import Recipe
 from netdsl.elaborate.lines import allowances
@@ -56,6 +57,7 @@ class Run:
         self.allows = self._allows()
         self._used: set[Span] = set()
 
+    @no_collection()
     def findings(self) -> list[Finding]:
         """Return what the rules found, in the order of the text."""
         found: dict[Key, list[tuple[Rule, Facts | None, list[Hit]]]] = {}
@@ -199,8 +201,9 @@ def _told_apart(hit: Hit, layers: Sequence[str], facts: Facts) -> Iterator[Label
     """
     found: list[Node] = []
     others: list[Node] = []
+    names = set(layers)
     for node in facts.written_at(hit.span, hit.kind):
-        (found if node.name in layers else others).append(node)
+        (found if node.name in names else others).append(node)
     if not others or hit.within:
         return
     for depth in range(min(len(node.calls) for node in (*found, *others))):

@@ -22,6 +22,7 @@ from itertools import groupby, pairwise
 from math import prod
 from typing import NamedTuple
 
+from netdsl.collector import no_collection
 from netdsl.ir.graph import Graph, Node, Scope
 from netdsl.ir.tape import Step, Storage, Tape, Tensor, elementwise_strides, is_contiguous
 from netdsl.ir.types import DTYPES, Shape
@@ -149,6 +150,7 @@ OPTIMIZERS = {
 """By name; torch's, where nothing but the momentum is set."""
 
 
+@no_collection()
 def measure_training(facts: Facts, batch: int, dtype: str, optimizer: str) -> Memory:
     """Return the memory of training; the shapes must be known, and holds."""
     return measure_step(facts, dtype, optimizer, step_of(facts, batch, dtype))
