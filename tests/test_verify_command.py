@@ -435,6 +435,7 @@ def test_json(broken: bool, tmp_path: Path, capsys: Captured, twin: type[Twin]) 
     assert status == int(broken)
     assert value["ok"] is not broken
     assert value["backends"] == ["torch", "twin"]
+    assert (value["spec"], value["file"]) == ("n.net", spec(tmp_path))
 
 
 @pytest.mark.parametrize("backends", ["torch,torch", "torch,twinn", "", "torch,"])

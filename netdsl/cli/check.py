@@ -85,6 +85,7 @@ def run(args: argparse.Namespace) -> int:
             {
                 "name": called(space.space.recipe),
                 "spec": space.space.spec,
+                "file": space.space.file,
                 "decisions": len(space.decisions),
                 "nets": space.overview.nets,
                 "within": bracket_object(space.overview.within),

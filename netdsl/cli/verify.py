@@ -55,7 +55,8 @@ def run(args: argparse.Namespace) -> int:
             names = (args.backend or "torch,flax").split(",")
             found = verification.verify(net, names, args.seed, progress, at_size=bool(args.input))
     if args.format == "json":
-        print_json(verification.render_json(found))
+        made = verification.render_json(found)
+        print_json({**dict.fromkeys(("version", "net", "spec")), "file": net.file, **made})
         return 0 if found.ok else 1
     if not (found.ok and output.quiet):
         where = listed() or look().replace(width=0)

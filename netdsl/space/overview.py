@@ -77,6 +77,7 @@ class Overview(Record):
 
     name: str
     spec: str
+    file: str
     choices: tuple[Choice, ...]
     nets: int
     """How many there are, whatever they cost."""
@@ -323,6 +324,7 @@ def overview(explored: Explored) -> Overview:
     return Overview(
         space.name,
         space.spec,
+        space.file,
         tuple(choices),
         size(lattice),
         explored.bounds,

@@ -187,6 +187,7 @@ def render_json(
         "version": VERSION,
         "net": found.name,
         "spec": found.spec,
+        "file": found.file,
         "nets": found.nets,
         "within": bracket_object(found.within),
         "budgets": [one.text for one in found.bounds],

@@ -106,8 +106,12 @@ class Space:
     @property
     def spec(self) -> str:
         """The file's name, without its folder."""
-        decl = self.recipe.variant or self.recipe.net
-        return decl.file.source.name.replace("\\", "/").rpartition("/")[2]
+        return self.file.replace("\\", "/").rpartition("/")[2]
+
+    @property
+    def file(self) -> str:
+        """The file as it was named when it was read, with its folder."""
+        return (self.recipe.variant or self.recipe.net).file.source.name
 
     def restart(self) -> None:
         """Forget the graph."""
