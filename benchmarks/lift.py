@@ -26,7 +26,7 @@ from conftest import import_torchvision  # noqa: E402
 
 from netdsl.diagnostics import NetError  # noqa: E402
 from netdsl.frontend import find, lift  # noqa: E402
-from netdsl.lifting.file import class_name  # noqa: E402
+from netdsl.lifting.classes import class_names  # noqa: E402
 from netdsl.network import Network  # noqa: E402
 
 SEED, SAMPLE = 9, 150
@@ -70,8 +70,9 @@ def named(source: str, inputs: tuple[int, ...] | None) -> tuple[list[str], list[
     read = find(source).read(source, {} if inputs is None else {"": inputs}, {})
     text = Network.from_graph(read.graph, read.name, labels=False).recipe.net.file.source.text
     given: dict[str, set[str]] = {}
+    names = class_names(read.graph.tree)
     for scope in read.graph.tree.scopes():
-        given.setdefault(class_name(scope).removeprefix("_"), set()).update(scope.args)
+        given.setdefault(names[scope.path].removeprefix("_"), set()).update(scope.args)
     found: tuple[list[str], list[str]] = [], []
     for block, params in re.findall(r"^block (\w+)\((.*?)\)(?: from .*)?:$", text, re.MULTILINE | re.DOTALL):
         block = block.removeprefix("Block_")

@@ -6,6 +6,7 @@ import re
 import runpy
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -20,7 +21,8 @@ from netdsl_from_torch import proof
 from netdsl_from_torch.layout import Atom, Layout, Unknown, whole
 from netdsl_from_torch.once import PRODUCTS, Once
 from netdsl_from_torch.proof import prove
-from netdsl_from_torch.tape import KEEPING, WRITING, Macs, Shapes, abstract, emptied
+from netdsl_from_torch.shapes import KEEPING, WRITING, Macs, Shapes
+from netdsl_from_torch.tape import abstract, emptied
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -963,6 +965,77 @@ def test_products_of_equal_numbers_are_computed_once() -> None:
         x.mul_(2)
         assert not torch.equal(F.conv2d(x, w, padding=1), F.conv2d(x / 2, w, padding=1))
         assert len(ran) == 7
+
+
+def empty(*sizes: int, **kwargs: Any) -> Tensor:
+    return torch.empty(sizes, device="meta", **kwargs)
+
+
+def convolved(*sizes: int, **kwargs: Any) -> Callable[[Tensor], Tensor]:
+    return lambda x: F.conv2d(x, empty(*sizes), empty(sizes[0]), **kwargs)
+
+
+SHAPED: dict[str, Callable[[Tensor], Any]] = {
+    "activations": lambda x: (F.silu(x), F.gelu(x), x.sigmoid(), x.tanh(), x.clamp_min(1), x.exp()),
+    "softmax": lambda x: (x.softmax(1), x.softmax(-1), x.softmax(-1, dtype=torch.float64)),
+    "scaled": lambda x: (x * 2, x + 1, x / 3, x - 0.5),
+    "rolled": lambda x: x.roll((1, 2), (1, 2)),
+    "joined": lambda x: (x + x, x * x.mean(1, True), x - empty(8), empty(1, 1, 8) / x, empty(2, 1, 1, 1) * x),
+    "spread both ways": lambda x: x[:, :1] + x[:, :, :1],
+    "other types": lambda x: (x + x.double(), x * x.int(), x / torch.tensor(2.0)),
+    "axes": lambda x: (
+        x.mean(1),
+        x.mean((-1, -2), keepdim=True),
+        x.mean((0, 2)),
+        x.mean(1, dtype=torch.float64),
+    ),
+    "lengths": lambda x: (x.norm(dim=1), F.normalize(x, dim=-1), F.normalize(x, p=1, dim=1), x.norm()),
+    "layer norm": lambda x: (F.layer_norm(x, (8,)), F.layer_norm(x, (8, 8), empty(8, 8), empty(8, 8))),
+    "batch norm": lambda x: F.batch_norm(x, None, None, training=True),
+    "fc": lambda x: (F.linear(x.flatten(0, 2), empty(3, 8), empty(3)), F.linear(x, empty(3, 8), empty(3))),
+    "conv": convolved(8, 6, 3, 3, stride=2, padding=1),
+    "conv, places": convolved(8, 6, 1, 1),
+    "conv, groups": convolved(12, 1, 3, 5, groups=6, dilation=(1, 2), padding=(0, 4)),
+    "conv, turned": lambda x: F.conv_transpose2d(x, empty(6, 4, 3, 3), stride=2),
+    "conv, one sample": lambda x: F.conv2d(x[0], empty(8, 6, 3, 3)),
+}
+LAID = {
+    "plain": lambda: empty(2, 6, 8, 8),
+    "turned": lambda: empty(2, 6, 8, 8).transpose(2, 3),
+    "last": lambda: empty(2, 6, 8, 8).to(memory_format=torch.channels_last),
+    "cut": lambda: empty(2, 9, 8, 8)[:, 3:],
+    "double": lambda: empty(2, 6, 8, 8, dtype=torch.float64),
+}
+
+
+@pytest.mark.parametrize("laid", LAID)
+@pytest.mark.parametrize("name", SHAPED)
+def test_shapes_are_those_of_torch(name: str, laid: str) -> None:
+    function, x = SHAPED[name], LAID[laid]()
+
+    def said(mode: AbstractContextManager[Any]) -> Any:
+        with torch.no_grad(), mode:
+            try:
+                made = function(x)
+            except RuntimeError:  # other types
+                return None
+        return [(y.shape, y.stride(), y.dtype) for y in (made if isinstance(made, tuple) else (made,))]
+
+    assert said(Shapes()) == said(nullcontext())
+
+
+WRONG: dict[str, Callable[[Tensor], Any]] = {
+    "joined": lambda x: x + empty(2, 6, 8, 7),
+    "fc": lambda x: F.linear(x, empty(3, 7), empty(3)),
+    "conv": convolved(8, 5, 3, 3),
+    "conv, too large": convolved(8, 6, 9, 9),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_shapes_that_do_not_fit_are_refused(name: str) -> None:
+    with torch.no_grad(), Shapes(), pytest.raises(RuntimeError):
+        WRONG[name](empty(2, 6, 8, 8))
 
 
 MULTIPLYING = {

@@ -1,4 +1,4 @@
-"""Convolutions and products of matrices of two modules, each computed once where both take equal numbers."""
+"""Convolutions and products of matrices of several runs, each computed once where all take equal numbers."""
 
 from __future__ import annotations
 
@@ -20,17 +20,28 @@ ROOM = 2**31
 """How many bytes are kept at most; what is made beyond them is computed twice."""
 
 
+class _Made:
+    """What a product made."""
+
+    def __init__(self, given: list[tuple[Tensor, int]], result: Any, left: int) -> None:
+        """`given` are tensors with their versions; it may be asked for `left` more times."""
+        self.given = given
+        self.result = result
+        self.left = left
+
+
 class Once(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Keeps what products make, and hands it out, once, where one is asked for of the same numbers.
+    """Keeps what products make, and hands it out where one is asked for of the same numbers.
 
     They are functions of their arguments, so that this changes no result: all of them are compared, tensors by their
     sizes, strides and numbers.
     """
 
-    def __init__(self) -> None:
-        """Begin with nothing."""
+    def __init__(self, runs: int = 2) -> None:
+        """Begin with nothing; of so many runs that take the same numbers, the first computes."""
         super().__init__()  # type: ignore[no-untyped-call]
-        self._made: dict[object, list[tuple[list[tuple[Tensor, int]], Any]]] = {}
+        self._made: dict[object, list[_Made]] = {}
+        self._further = runs - 1
         self._room = ROOM
 
     def __torch_dispatch__(
@@ -42,18 +53,21 @@ class Once(TorchDispatchMode):  # type: ignore[no-untyped-call]
         tensors: list[Tensor] = []
         key = function, _said(args, tensors), _said(sorted(kwargs.items()), tensors)
         made = self._made.setdefault(key, [])
-        for at, (given, result) in enumerate(made):
+        for at, one in enumerate(made):
             if all(
                 kept._version == version and _equal(kept, own)
-                for (kept, version), own in zip(given, tensors, strict=True)
+                for (kept, version), own in zip(one.given, tensors, strict=True)
             ):
+                one.left -= 1
+                if one.left:
+                    return _clone(one.result)
                 del made[at]
-                self._room += _size(result)
-                return result
+                self._room += _size(one.result)
+                return one.result
         result = function(*args, **kwargs)
         size = _size(result)
         if size <= self._room:  # of what a module may write into a copy is kept
-            made.append(([(tensor, tensor._version) for tensor in tensors], _clone(result)))
+            made.append(_Made([(one, one._version) for one in tensors], _clone(result), self._further))
             self._room -= size
         return result
 

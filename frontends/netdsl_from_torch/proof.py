@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 
 import torch
 from torch import Tensor, nn
@@ -21,9 +21,11 @@ from torch import Tensor, nn
 from netdsl.against import flat
 from netdsl.frontend import Check
 from netdsl.network import Network
+from netdsl.ops import Op
+from netdsl.ops.dropout import Drop
 from netdsl_from_torch.common import same_keys
 from netdsl_from_torch.once import Once
-from netdsl_from_torch.tape import BATCH, Macs, copied, emptied
+from netdsl_from_torch.tape import BATCH, copied, counted, emptied
 
 SEED = 0
 BOUND = 1e-9
@@ -38,19 +40,23 @@ LARGE = 10**10
 """MACs beyond which a sample takes a second or more on one core."""
 
 
-def prove(net: Network, model: nn.Module, shapes: Sequence[Sequence[int]]) -> tuple[Check, ...]:
-    """Return what was compared; the model stays as it is."""
+def prove(
+    net: Network, model: nn.Module, shapes: Sequence[Sequence[int]], macs: int | None = None
+) -> tuple[Check, ...]:
+    """Return what was compared; the model stays as it is. `macs` are those of a sample, where they are known."""
     random = torch.random.get_rng_state()
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")
-            return _prove(net, model, shapes)
+            return _prove(net, model, shapes, macs)
     finally:
         torch.random.set_rng_state(random)
 
 
-def _prove(net: Network, model: nn.Module, shapes: Sequence[Sequence[int]]) -> tuple[Check, ...]:
-    ours, theirs = _built(net), copied(model, _apart).cpu()
+def _prove(
+    net: Network, model: nn.Module, shapes: Sequence[Sequence[int]], macs: int | None
+) -> tuple[Check, ...]:
+    ours, theirs = _built(net), copied(model, _apart)
     keys = same_keys(ours.state_dict(), theirs.state_dict())
     if not keys.ok:
         return (keys,)
@@ -68,12 +74,18 @@ def _prove(net: Network, model: nn.Module, shapes: Sequence[Sequence[int]]) -> t
     ours.load_state_dict(
         {key: one.clone() if id(one) in held else one.detach() for key, one in state.items()}, assign=True
     )
+    constant = not any(_changes(node.op) for node in net.graph)
     found: list[Check] = []
     for dtype in (torch.float32, torch.float64):
-        found = _outputs(ours, theirs, alone, inputs, dtype)
+        found = _outputs(ours, theirs, alone, inputs, dtype, constant)
         if all(check.ok for check in found):
             break
-    return (keys, *found, _macs(ours, theirs, shapes))
+    return (keys, *found, _macs(ours, theirs, shapes, macs))
+
+
+def _changes(op: Op) -> bool:
+    """Tell whether an op makes something else in training than in evaluation."""
+    return op.tracks or (op.draws and not (isinstance(op, Drop) and op.p == 0))
 
 
 def _built(net: Network) -> nn.Module:
@@ -85,13 +97,13 @@ def _built(net: Network) -> nn.Module:
 
 
 def _apart(tensor: Tensor) -> Tensor:
-    """Return a tensor for a copy of a module: a parameter is the same numbers, which no run writes into.
+    """Return a tensor for a copy of a module on the CPU: a parameter is the same numbers, which no run writes into.
 
     That it learns is said as a new module says it: torch multiplies otherwise by what does not.
     """
     if isinstance(tensor, nn.Parameter):
-        return nn.Parameter(tensor.detach(), tensor.is_floating_point())
-    return tensor.detach().clone()
+        return nn.Parameter(tensor.detach().cpu(), tensor.is_floating_point())
+    return tensor.detach().cpu().clone()
 
 
 def _sample(shapes: Sequence[Sequence[int]]) -> list[Tensor]:
@@ -138,30 +150,22 @@ def _constant(tensor: Tensor) -> bool:
     return all(not bool((some != numbers[:1]).any()) for some in (numbers[:100], numbers))
 
 
-@contextmanager
-def observed(model: nn.Module) -> Iterator[Callable[[], None]]:
-    """Give what sets running statistics to about those of the batches that norms get within."""
-    seen: dict[nn.Module, tuple[Tensor, Tensor]] = {}
-
-    def see(norm: nn.Module, args: tuple[Tensor, ...]) -> None:
-        x = args[0].transpose(0, 1).flatten(1)
-        seen[norm] = x.mean(1), x.var(1)
-
-    def settle() -> None:
-        for norm, (mean, var) in seen.items():
-            buffers = dict(norm.named_buffers(recurse=False))
-            if "running_mean" in buffers:
-                drawn = mean + torch.randn_like(mean) * var.sqrt() * 0.1
-                buffers["running_mean"].copy_(drawn)
-                buffers["running_var"].copy_(var * torch.empty_like(var).uniform_(0.8, 1.25))
-
-    norms = [one for one in model.modules() if isinstance(one, nn.modules.batchnorm._BatchNorm)]
-    hooks = [one.register_forward_pre_hook(see) for one in norms]
-    try:
-        yield settle
-    finally:
-        for hook in hooks:
-            hook.remove()
+def settle(model: nn.Module, begin: Mapping[str, Tensor]) -> None:
+    """Set running statistics to about those of the batches that norms got in the one run since they were as given."""
+    for path, norm in model.named_modules():
+        held = dict(norm.named_buffers(recurse=False))
+        if not isinstance(norm, nn.modules.batchnorm._BatchNorm) or "running_mean" not in held:
+            continue
+        share = 1.0 if norm.momentum is None else norm.momentum
+        mean, var = (
+            (held[name] - (1 - share) * begin[f"{path}.{name}" if path else name]) / share
+            if share
+            else held[name]
+            for name in ("running_mean", "running_var")
+        )
+        var = torch.where(var > 0, var, held["running_var"])  # a module that ran twice, or rounded
+        held["running_mean"].copy_(mean + torch.randn_like(mean) * var.sqrt() * 0.1)
+        held["running_var"].copy_(var * torch.empty_like(var).uniform_(0.8, 1.25))
 
 
 def _outputs(
@@ -170,49 +174,72 @@ def _outputs(
     alone: Sequence[Sequence[Tensor]],
     inputs: Sequence[Sequence[Tensor]],
     dtype: torch.dtype,
+    constant: bool,
 ) -> list[Check]:
-    """Compare outputs of one sample in evaluation, and of several in training, and what that leaves."""
-    mine, other = ours.to(dtype), theirs.to(dtype)
+    """Compare outputs of one sample in evaluation, and of several in training, and what that leaves.
+
+    What is `constant` makes the same in both: where training was compared of several samples at the size that was
+    read, evaluation is, too, and most of its products are there already.
+    """
+    mine, other = (_of(one, dtype) for one in (ours, theirs))
     begin = copy.deepcopy(dict(other.named_buffers()))
-    settled: list[Callable[[], None]] = []
+    once = Once(4 if constant else 2)
 
     def trained(x: Sequence[Tensor], sizes: str) -> list[Check]:
         for key, buffer in other.named_buffers():
             buffer.copy_(begin[key])
         _copy_buffers(other, mine)
-        with observed(other) as settle:
-            settled[:] = [settle]
-            return _trained(mine, other, x, dtype, sizes)
+        return _trained(mine, other, x, dtype, sizes, once)
 
     def evaluated(x: Sequence[Tensor], sizes: str) -> list[Check]:
-        results = _both(mine, other, False, x, dtype)
+        results = _both(mine, other, False, x, dtype, once)
         return [_compared("outputs in evaluation", results, dtype, sizes)]
 
-    found = _first_equal(inputs, trained)
-    for settle in settled:
-        settle()
-    _copy_buffers(other, mine)
-    return _first_equal(alone, evaluated) + found
+    with _unfused() if constant else nullcontext():
+        taken, found = _first_equal(inputs, trained)
+        settle(other, begin)
+        _copy_buffers(other, mine)
+        if constant and taken is inputs[-1]:
+            alone = [*alone[:-1], taken]
+        return _first_equal(alone, evaluated)[1] + found
+
+
+def _of(module: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """Return a module whose numbers are of a type, if they are of another one."""
+    tensors = (*module.parameters(), *module.buffers())
+    same = all(one.dtype == dtype for one in tensors if one.is_floating_point() or one.is_complex())
+    return module if same else module.to(dtype)
+
+
+@contextmanager
+def _unfused() -> Iterator[None]:
+    """Let attention be the same products in evaluation as in training, not torch's one kernel for it."""
+    begin = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(begin)
 
 
 def _first_equal(
     inputs: Sequence[Sequence[Tensor]], compared: Callable[[Sequence[Tensor], str], list[Check]]
-) -> list[Check]:
-    """Return what is compared of the first inputs that can be, and are equal; of the last ones in any case."""
+) -> tuple[Sequence[Tensor], list[Check]]:
+    """Return the first inputs of which all can be compared, and is equal, and what was; the last ones in any case."""
     *smaller, last = inputs
     for x in smaller:
         with suppress(Exception):  # one of them takes one size only, and raises what it likes
             found = compared(x, f", at {'x'.join(map(str, x[0].shape[1:]))}")
             if all(check.ok for check in found):
-                return found
-    return compared(last, "")
+                return x, found
+    return last, compared(last, "")
 
 
 def _trained(
-    mine: nn.Module, other: nn.Module, inputs: Sequence[Tensor], dtype: torch.dtype, sizes: str
+    mine: nn.Module, other: nn.Module, inputs: Sequence[Tensor], dtype: torch.dtype, sizes: str, once: Once
 ) -> list[Check]:
     """Compare outputs in training, and what it leaves."""
-    results = _both(mine, other, True, inputs, dtype)
+    results = _both(mine, other, True, inputs, dtype, once)
     found = [_compared("outputs in training, from one seed", results, dtype, sizes)]
     own, state, buffers = mine.state_dict(), other.state_dict(), dict(other.named_buffers())
     keys = [key for key in own if key in buffers and own[key].is_floating_point()]
@@ -231,10 +258,10 @@ def _copy_buffers(source: nn.Module, target: nn.Module) -> None:
 
 
 def _both(
-    mine: nn.Module, other: nn.Module, train: bool, inputs: Sequence[Tensor], dtype: torch.dtype
+    mine: nn.Module, other: nn.Module, train: bool, inputs: Sequence[Tensor], dtype: torch.dtype, once: Once
 ) -> list[list[Tensor]]:
     """Return what two modules make of the same inputs, from one seed."""
-    with Once():
+    with once:
         return [_run(module, train, inputs, dtype) for module in (mine, other)]
 
 
@@ -265,14 +292,9 @@ def _compared(what: str, both: Sequence[list[Tensor]], dtype: torch.dtype, sizes
     return Check(what, said, dtype == torch.float64 and worst <= BOUND)
 
 
-def _macs(ours: nn.Module, theirs: nn.Module, shapes: Sequence[Sequence[int]]) -> Check:
+def _macs(ours: nn.Module, theirs: nn.Module, shapes: Sequence[Sequence[int]], macs: int | None) -> Check:
     """Compare what torch counts of a sample; the modules lose their numbers."""
-    counts = []
-    for module in (ours, theirs):
-        one = emptied(module).float().eval()
-        with Macs() as counter:
-            one(*(torch.zeros(1, *shape, device="meta") for shape in shapes))
-        counts.append(counter.flops // 2)
-    mine, other = counts
+    mine = counted(emptied(ours).float(), shapes)[1]
+    other = counted(emptied(theirs).float(), shapes)[1] if macs is None else macs
     said = f"{mine:,}" if mine == other else f"{mine:,} here, {other:,} there"
     return Check("MACs of a sample", said, mine == other)

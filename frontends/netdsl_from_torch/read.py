@@ -45,13 +45,15 @@ class Model:
         self.guessed = False
         """Whether nobody says what the input is."""
         self.inputs = self._inputs(inputs)
+        self.macs: int | None = None
+        """What torch counts of a sample in evaluation, where shapes tell it."""
         self.graph = self._graph()
 
     def prove(self, net: Network) -> tuple[Check, ...]:
         """Hold a net against the model."""
         sizes = "x".join(map(str, self.inputs["x"])) if self.guessed else ""
         taken = (Check("input", f"taken to be {sizes}, since none is given", True),) if sizes else ()
-        return taken + prove(net, self.model, list(self.inputs.values()))
+        return taken + prove(net, self.model, list(self.inputs.values()), self.macs)
 
     # ---------------------------------------------------------------- the model
 
@@ -138,7 +140,8 @@ class Model:
         shapes = list(self.inputs.values())
         tape = self._run(shapes, lambda: record(self.model, shapes, is_whole, ARGUMENTS))
         translation = Translation(tape, shapes, True)
-        outputs = _outputs(tape.result, self._run(shapes, lambda: evaluated(tape, self.model, shapes)))
+        result, self.macs = self._run(shapes, lambda: evaluated(tape, self.model, shapes))
+        outputs = _outputs(tape.result, result)
         causes = list(translation.causes)
         if not causes:
             tree = Tree(translation, list(self.model.state_dict()), outputs, list(self.inputs), self.given)

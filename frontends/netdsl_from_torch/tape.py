@@ -7,6 +7,7 @@ import inspect
 import os
 import sys
 import warnings
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from types import FunctionType
@@ -15,18 +16,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
 
 import netdsl
 from netdsl.against import flat
+from netdsl_from_torch.shapes import Macs, Shapes
 
 BATCH = 2
 """How many samples a model runs with."""
-_ACTIVATIONS = "celu clamp elu gelu hardsigmoid hardswish hardtanh leaky_relu mish relu silu".split()
-KEEPING = frozenset([getattr(torch.ops.aten, name).default for name in (*_ACTIVATIONS, "softplus")])
-"""What makes a tensor like its first."""
-WRITING = frozenset([getattr(torch.ops.aten, f"{name}_").default for name in _ACTIVATIONS])
-"""What writes into its first."""
 _INNER = tuple(os.path.dirname(file) + os.sep for file in (torch.__file__, netdsl.__file__, __file__))
 
 
@@ -130,6 +126,9 @@ def copied(model: nn.Module, tensor_of: Callable[[Tensor], Tensor]) -> nn.Module
     """Return a copy of a model with other tensors."""
     memo: dict[int, Any] = {}
     for module in model.modules():
+        for value in module.__dict__.values():  # most of a copy are tables of hooks that nobody registered
+            if not value and type(value) in (dict, set, OrderedDict):
+                memo[id(value)] = type(value)()
         for table in _tables(module):
             for tensor in table.values():
                 if isinstance(tensor, Tensor) and id(tensor) not in memo:
@@ -161,59 +160,6 @@ def _empty(tensor: Tensor) -> Tensor:
     )
 
 
-class Shapes(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Norms of batches and activations of tensors without numbers, whose shapes torch works out in Python.
-
-    That takes a millisecond each, and is most of a run.
-    """
-
-    def __init__(self) -> None:
-        """Begin."""
-        super().__init__()  # type: ignore[no-untyped-call]
-
-    def __torch_dispatch__(
-        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        x = args[0] if args else None
-        if isinstance(x, Tensor) and x.is_meta and x.is_floating_point():
-            if function in KEEPING:
-                return torch.empty_like(x)
-            if function in WRITING:
-                return x
-            if function is torch.ops.aten.native_batch_norm.default:
-                dtype = torch.promote_types(x.dtype, torch.float32)
-                mean, deviation = x.new_empty(2, x.shape[1], dtype=dtype)
-                return torch.empty_like(x), mean, deviation
-        return self.other(function, args, kwargs or {})
-
-    def other(self, function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        """Return what any other function makes."""
-        return function(*args, **kwargs)
-
-
-class Macs(Shapes):  # type: ignore[no-untyped-call]
-    """Counts, too, what functions compute of such tensors, by torch's own formulas.
-
-    Those are what torch's counter applies; it looks at each module's call besides, which takes longer than the run.
-    """
-
-    def __init__(self) -> None:
-        """Begin with none."""
-        super().__init__()
-        from torch.utils.flop_counter import flop_registry
-
-        self.flops = 0
-        self._formulas: Mapping[Any, Any] = flop_registry
-
-    def other(self, function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        """Count a function."""
-        y = function(*args, **kwargs)
-        formula = self._formulas.get(getattr(function, "_overloadpacket", None))
-        if formula is not None:
-            self.flops += formula(*args, **kwargs, out_val=y)
-        return y
-
-
 def record(
     model: nn.Module,
     shapes: Sequence[Sequence[int]],
@@ -237,17 +183,29 @@ def record(
         return _recorded(copy.deepcopy(model).cpu(), shapes, whole, plain, "cpu")
 
 
-def evaluated(tape: Tape, model: nn.Module, shapes: Sequence[Sequence[int]]) -> Any:
-    """Return what the copy of a model that a tape is of makes in evaluation, which it is in from now on.
+def evaluated(tape: Tape, model: nn.Module, shapes: Sequence[Sequence[int]]) -> tuple[Any, int | None]:
+    """Return what the copy of a model that a tape is of makes of a sample in evaluation, and its MACs where known.
+
+    The copy is in evaluation from now on.
 
     Raises:
         Exception: Whatever the model raises.
     """
     device = next(flat(tape.root.args)).device.type
     try:
-        return _run(tape.model.eval(), shapes, device)
+        return (
+            counted(tape.model, shapes)
+            if device == "meta"
+            else (_run(tape.model.eval(), shapes, device), None)
+        )
     except (NotImplementedError, RuntimeError):  # it looks at numbers then
-        return _run(copy.deepcopy(model).cpu().eval(), shapes, "cpu")
+        return _run(copy.deepcopy(model).cpu().eval(), shapes, "cpu"), None
+
+
+def counted(model: nn.Module, shapes: Sequence[Sequence[int]]) -> tuple[Any, int]:
+    """Return what a model without numbers makes of a sample in evaluation, and the MACs of that."""
+    counter = Macs()
+    return _run(model.eval(), shapes, "meta", 1, counter), counter.flops // 2
 
 
 def first_that_runs(model: nn.Module, shapes: Iterable[Sequence[int]]) -> Sequence[int] | None:
@@ -274,9 +232,15 @@ def _recorded(
     return tape
 
 
-def _run(model: nn.Module, shapes: Sequence[Sequence[int]], device: str) -> Any:
-    inputs = [torch.zeros(BATCH, *shape, device=device) for shape in shapes]
-    shapes_only = Shapes() if device == "meta" else nullcontext()
+def _run(
+    model: nn.Module,
+    shapes: Sequence[Sequence[int]],
+    device: str,
+    samples: int = BATCH,
+    mode: Shapes | None = None,
+) -> Any:
+    inputs = [torch.zeros(samples, *shape, device=device) for shape in shapes]
+    shapes_only = mode or (Shapes() if device == "meta" else nullcontext())
     with torch.no_grad(), warnings.catch_warnings(), shapes_only:
         warnings.simplefilter("ignore")
         return model(*inputs)

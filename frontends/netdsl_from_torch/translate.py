@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import cache
 from inspect import signature
 from math import prod
 from typing import Any
@@ -65,6 +66,9 @@ class Cause(Record):
     place: str
     of: str = ""
     """What tells it from others of its line."""
+
+
+_signature = cache(signature)
 
 
 class Made(Record):
@@ -172,7 +176,7 @@ class Translation:
         if not call.plain:
             kwargs = {"input" if key in ("x", "self") else key: value for key, value in kwargs.items()}
         try:
-            bound = signature(function).bind(self, *call.args, **kwargs)
+            bound = _signature(function).bind(self, *call.args, **kwargs)
         except TypeError as error:
             raise Unknown(str(error)) from None
         try:

@@ -319,6 +319,7 @@ class Tree:
                 readers.setdefault(value, set()).add(node.name)
         leaving = dict.fromkeys(output.value for output in self.graph.outputs)
         frames = {id(scope): key for key, scope in self.scopes.items()}
+        ports = {name: len(self.shapes[int(at)]) for at, name in self.names.items()}
         for scope in self.graph.tree.scopes():
             if scope is self.graph.tree:
                 scope.outputs = tuple(leaving)
@@ -333,15 +334,11 @@ class Tree:
             made = [
                 value
                 for name in inside
-                for value in (Value(name, port) for port in range(self._ports(name)))
+                for value in (Value(name, port) for port in range(ports[name]))
                 if value in leaving or readers.get(value, set()) - inside.keys()
             ]
             returned = self._ordered(self.translation.left.get(frame, ()))
             scope.outputs = tuple(sorted(made, key=lambda v: returned.get(v, len(returned))))
-
-    def _ports(self, name: str) -> int:
-        node = next(at for at, named in self.names.items() if named == name)
-        return len(self.shapes[int(node)])
 
     def _ordered(self, values: Sequence[Value]) -> dict[Value, int]:
         """Return the rank of values, by what they are called in the graph."""

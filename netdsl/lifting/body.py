@@ -516,10 +516,9 @@ class Body:
         positions = any(key.strip('"').isdigit() for key in keys)  # no label is such a one, too
         if (self.file.labels or positions) and not self.idle:
             return [*keys]
-        again = {node.module for node in self.graph}
         found: list[str] = []
         for item, key in zip(self.items, keys, strict=True):
-            idle = isinstance(item, str) and item not in again and not has_state(self.graph[item].op)
+            idle = isinstance(item, str) and item not in self.file.again and not has_state(self.graph[item].op)
             if idle and self.scope.local(item).partition(".")[0] not in self.scope.first:
                 value = Value(str(item))
                 self.naming.silent |= {value} if self._speaks(key) else set()

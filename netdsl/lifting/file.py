@@ -80,6 +80,8 @@ class File:
         """By node what `init` lines of blocks around it say."""
         self.states = {node.name: self._state(node) for node in graph}
         """By node the keys of its tensors, learned or not."""
+        self.again = {node.module for node in graph}
+        """Modules that run once more."""
         self.inits = self._common()
         self.calls: dict[str, tuple[str, dict[str, Column]]] = {}
         """By the path of a scope that is a block the name of that, and its arguments."""

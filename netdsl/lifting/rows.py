@@ -39,7 +39,10 @@ class Rows(NamedTuple):
     @property
     def first(self) -> list[int]:
         """By instance its first row."""
-        return [self.instances.index(one) for one in range(max(self.instances) + 1)]
+        found: dict[int, int] = {}
+        for at, one in enumerate(self.instances):
+            found.setdefault(one, at)
+        return [found[one] for one in range(len(found))]
 
     def whole(self, column: Column) -> Column | None:
         """Return a column with the one value of each instance in all its rows; None where one has several."""
@@ -60,17 +63,18 @@ class Rows(NamedTuple):
             return
         ((variable, turns),) = self.turns.items()
         seen: set[Column] = set()
+        count = len(self.first)
         for condition in conditions:
             for holds in PLACED:
                 found: list[int] = []
-                for one in range(len(self.first)):
+                for one in range(count):
                     own = [
                         (turn, value)
                         for at, turn, value in zip(self.instances, turns, condition, strict=True)
                         if at == one and value is not MISSING
                     ]
                     found += [p for p in range(len(own)) if all(holds(t, p) == v for t, v in own)][:1]
-                if len(found) == len(self.first):
+                if len(found) == count:
                     column = self.column(tuple(found))
                     if column not in seen and len(set(found)) > 1:
                         seen.add(column)

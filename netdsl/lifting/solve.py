@@ -145,7 +145,8 @@ class Class:
         self.sizes = {name: rows.column(column) for name, column in sizes.items()}
         self.usual: dict[Atom, int] = {}
         """The conditions that a shortcut usually has: 0 for that of the stride, 1 for that of the channels."""
-        self.order = [rows.first[at] for at in order]
+        self.first = rows.first
+        self.order = [self.first[at] for at in order]
         self.items = items
         self.count = len(rows.instances)
         self.features = {
@@ -604,7 +605,7 @@ class Class:
         """Return what the call of an instance gives the parameters, MISSING for what does not matter."""
         found: dict[str, Column] = {}
         for one in self.chosen:
-            value = one.column[self.rows.first[at]]
+            value = one.column[self.first[at]]
             if one.kind == "op" and type(value) is str:
                 value = op_word(value)
             found[one.name] = (value,)
