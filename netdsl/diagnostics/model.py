@@ -57,11 +57,18 @@ class Argument(Record):
 class Frame(Record):
     """One step of the call stack through blocks: what was being built, and the text that asked for it."""
 
-    what: str
+    call: str
     span: Span
     arguments: tuple[Argument, ...] = ()
     values: tuple[Argument, ...] = ()
     """What flows into a block that has names for it, with the shapes."""
+    path: str = ""
+    """That of the module that is built, if it is one."""
+
+    @property
+    def what(self) -> str:
+        """What is being built, and where."""
+        return f"{self.call}, {self.path}" if self.path else self.call
 
 
 class Diagnostic(Record):

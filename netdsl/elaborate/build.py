@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
 from netdsl.collector import no_collection
 from netdsl.diagnostics import Diagnostic, Label, NetError, did_you_mean
 from netdsl.elaborate.arguments import Param, bind, check_allowed, coerce, declared_parameters, merge, takes
-from netdsl.elaborate.draft import Call, DraftScope, Place
+from netdsl.elaborate.copies import Copies
+from netdsl.elaborate.draft import Call, DraftScope, Naming, Place
 from netdsl.elaborate.evaluate import deep_recursion
 from netdsl.elaborate.finish import Finisher
 from netdsl.elaborate.inits import joined
@@ -27,6 +28,7 @@ from netdsl.elaborate.values import (
     Poisoned,
     SpecError,
     VariantDecl,
+    Wire,
     fail,
     show,
 )
@@ -46,7 +48,10 @@ __all__ = ["MAX_NODES", "Allow", "Budget", "Decision", "Elaborated", "Elaborator
 
 
 class Builder(Walker):
-    """A walker for which layers with the same arguments are one op, which is asked once for what it makes."""
+    """A walker for which layers with the same arguments are one op, which is asked once for what it makes.
+
+    A block is run once for all calls that give it the same.
+    """
 
     def __init__(
         self, settings: Mapping[str, Any], inputs: Mapping[str, Shape], max_nodes: int, shared: Shared
@@ -56,6 +61,14 @@ class Builder(Walker):
         shared.forget()
         self.shared = shared
         self.looked_into: set[BlockDecl] = set()
+        self.copies: Copies | None = Copies()
+        """What blocks made; None for a walker that runs each."""
+        self.namings: list[tuple[Naming, Wire, DraftScope, str]] = []
+        """How values got names, in that order."""
+        self.notes: list[Any] = []
+        """What a walker that watches says of what it runs, in that order."""
+        self.asked = 0
+        """How often a decision was met, or what a net says of itself."""
 
     def made_op(self, target: type[Op], fields: Mapping[str, Any]) -> Op:
         """Return the op with these arguments; types count, so that 1 is not 1.0."""
@@ -99,6 +112,48 @@ class Builder(Walker):
             self.inside(Call(decl, given, POISON, place, scope, span))
         finally:
             self.evaluator.depth -= 1
+
+    def inside(self, call: Call) -> Data:
+        """Run a block's body, or copy what it made before."""
+        return super().inside(call) if self.copies is None else self.copies.inside(self, call, super().inside)
+
+    def decision(
+        self, name: str, options: tuple[str, ...], node: tree.Tree, span: Span, values: tuple[Any, ...] = ()
+    ) -> int:
+        """Return the index of the option that a decision takes."""
+        self.asked += 1
+        return super().decision(name, options, node, span, values)
+
+    def meta_line(self, node: tree.Meta, place: Place) -> None:
+        """`meta year=2014`."""
+        self.asked += 1
+        super().meta_line(node, place)
+
+    def name_value(self, how: Naming, wire: Wire, scope: DraftScope, name: str) -> None:
+        """Note what a value is called in a scope."""
+        if self.copies is not None:
+            self.namings.append((how, wire, scope, name))
+        super().name_value(how, wire, scope, name)
+
+    def effects(self) -> tuple[Any, ...]:
+        """Return what is another after something that each call of a block has to do itself."""
+        return (
+            len(self.errors),
+            self.repeated,
+            self.asked,
+            len(self.budgets),
+            self.whole,
+            dict(self.evaluator.ramps),
+        )
+
+    @property
+    def runs_again(self) -> bool:
+        """Whether this is in a module that `same` runs again."""
+        return self._again is not None
+
+    def around(self) -> Iterator[BlockDecl]:
+        """Yield the blocks around the one that this is in."""
+        return (decl for decl, _, _ in self._active[:-1])
 
     def inferred(self, op: Op, shapes: tuple[Shape, ...]) -> tuple[Shape, ...]:
         """Return what an op makes of values."""

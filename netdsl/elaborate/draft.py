@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import Enum
 from typing import Any, Literal, NamedTuple
 
 from netdsl.diagnostics import Frame
@@ -63,6 +64,28 @@ class Draft:
         """Arguments that its own text does not give, and what does; see `Node`."""
         self.counted = False
         """Whether it joins what a loop makes, which may be one value in another instance."""
+
+    def copied(
+        self, index: int, inputs: tuple[Wire, ...], scope: DraftScope, calls: tuple[Frame, ...], by: int
+    ) -> Draft:
+        """Return it in a copy of the block that it is in, whose drafts stand `by` further back."""
+        new = object.__new__(Draft)
+        new.op, new.shapes, new.span, new.key = self.op, self.shapes, self.span, self.key
+        new.stage, new.train, new.inits, new.shared = self.stage, self.train, self.inits, self.shared
+        new.module, new.labelled, new.ramps = self.module, self.labelled, self.ramps
+        new.argument, new.sources, new.counted = self.argument, self.sources, self.counted
+        new.inputs, new.scope, new.calls = inputs, scope, calls
+        new.results = tuple([Wire(index, port) for port in range(len(self.shapes))])
+        new.original = None if self.original is None else self.original + by
+        return new
+
+
+class Naming(Enum):
+    """How a value gets a name."""
+
+    LABEL = 0
+    READ = 1
+    BOUND = 2
 
 
 class Call(NamedTuple):
@@ -149,6 +172,28 @@ class DraftScope(Scope):
         self.exit: tuple[Wire, ...] = ()
         self.drafts: list[int | DraftScope] = []
         self.calls: tuple[Frame, ...] = ()
+
+    def put(self, outer: DraftScope, name: str, label: str) -> None:
+        """Say what it is in another scope: its name, and its label, which is another where it is made again."""
+        self.name, self.outer = name, outer
+        self.module = outer.join(label) if label != name else ""
+
+    @property
+    def label(self) -> str:
+        """Its label, or its position if it has none."""
+        if not self.module or self.outer is None:
+            return self.name
+        return self.module.removeprefix(f"{self.outer.path}.") if self.outer.path else self.module
+
+    def labels_of(self, label: str, labelled: bool) -> str:
+        """Return the path without positions of a child."""
+        return self.labels if not labelled else f"{self.labels}.{label}" if self.labels else label
+
+    def take(self, other: DraftScope) -> None:
+        """Take what another scope of the same text has that is the same wherever it is."""
+        self.args, self.taken, self.lists = dict(other.args), dict(other.taken), set(other.lists)
+        self.body, self.first, self.position = other.body, other.first, other.position
+        self.stages, self.cuts, self.turns = dict(other.stages), set(other.cuts), list(other.turns)
 
     def join(self, name: str) -> str:
         """Return the path of a child."""

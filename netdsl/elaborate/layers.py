@@ -261,10 +261,9 @@ class Layers(ABC):
         outer = place.scope
         name = self.child(place, label, span)
         own = name if label is None else self.evaluator.text(label, place.env, place.source)
-        labels = outer.labels if label is None else f"{outer.labels}.{own}" if outer.labels else own
+        labels = outer.labels_of(own, label is not None)
         scope = DraftScope(kind, outer.join(name), span, block, labels, label is not None)
-        scope.name, scope.outer = name, outer
-        scope.module = outer.join(own) if own != name else ""
+        scope.put(outer, name, own)
         scope.entry = entry
         scope.begin = len(self.drafts)
         scope.calls = place.calls
@@ -1024,12 +1023,8 @@ class Layers(ABC):
         inner = Place(Env(decl.file.env), data, scope, decl.file.source, decl.defaults, False)
         inner.stage, inner.train, inner.turns = place.stage, place.train, place.turns
         inner.inits = deeper(place.inits)
-        where = f", {scope.path}" if scope.path and scope is not place.scope else ""
-        arguments = tuple([Argument(name, show(one.value), one.span) for name, one in given.items()])
-        shown = ", ".join(map(str, arguments))
         inputs = call.inputs
-        values = tuple(map(Argument, inputs, map(str, data.shapes)))
-        inner.calls = (Frame(f"{decl.name}({shown}){where}", span, arguments, values), *place.calls)
+        inner.calls = (self.frame(call), *place.calls)
         if inputs:
             parts = [Data((wire,), (shape,)) for wire, shape in zip(data.wires, data.shapes, strict=True)]
             parts = [POISON] * len(inputs) if data.poisoned else parts
@@ -1042,6 +1037,15 @@ class Layers(ABC):
             calls = place.calls if error.diagnostic.span == span else inner.calls
             raise SpecError(error.diagnostic.replace(calls=calls)) from None
         return inner
+
+    @staticmethod
+    def frame(call: Call) -> Frame:
+        """Return what the stack of calls says of a block."""
+        arguments = tuple([Argument(name, show(one.value), one.span) for name, one in call.given.items()])
+        values = tuple(map(Argument, call.inputs, map(str, call.data.shapes)))
+        path = call.scope.path if call.scope is not call.place.scope else ""
+        shown = f"{call.decl.name}({', '.join(map(str, arguments))})"
+        return Frame(shown, call.span, arguments, values, path)
 
     def distinct(self, data: Data, place: Place, node: tree.Tree) -> Data:
         """Return the same values, but an identity of each that comes twice: a block tells them apart."""

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from netdsl.diagnostics import closest, did_you_mean
 from netdsl.elaborate.arguments import Param, bind, type_name
-from netdsl.elaborate.draft import DraftScope, Place
+from netdsl.elaborate.draft import DraftScope, Naming, Place
 from netdsl.elaborate.evaluate import check_variables
 from netdsl.elaborate.layers import JOINTS, MAX_VALUES, Layers, LeftOut
 from netdsl.elaborate.lines import allowances, check_name, decides_nothing, default_line, define, init_line
@@ -231,7 +231,18 @@ class Walker(Layers):
             raise fail("E214", f"`{name}` is {what}", place.span(label), f"call it {name}1")
         place.env.tensors[name] = value
         if len(value.wires) == 1:
-            self.origins.setdefault(value.wires[0], (place.scope, name))
+            self.name_value(Naming.LABEL, value.wires[0], place.scope, name)
+
+    def name_value(self, how: Naming, wire: Wire, scope: DraftScope, name: str) -> None:
+        """Note what a value is called in a scope: by a label, by what reads it, or by a `=` line."""
+        if how is Naming.LABEL:
+            self.origins.setdefault(wire, (scope, name))
+            return
+        if how is Naming.READ:
+            scope, label = self.origins.get(wire, (scope, ""))
+            if label != name:
+                return
+        scope.named.setdefault(wire, name)
 
     @contextmanager
     def apart(self, place: Place, turn: bool = False) -> Iterator[None]:
@@ -542,7 +553,8 @@ class Walker(Layers):
         """Bind one name of a `=` line."""
         self.define(target, value, place)
         if len(value.wires) == 1:
-            place.scope.named.setdefault(value.wires[0], self.evaluator.text(target, place.env, place.source))
+            name = self.evaluator.text(target, place.env, place.source)
+            self.name_value(Naming.BOUND, value.wires[0], place.scope, name)
 
     # ---------------------------------------------------------------- joints
 
@@ -953,9 +965,7 @@ class Walker(Layers):
             help = "what reads it is an output in training, too: train output aux2: ..."
             raise fail("E225", f"`{name}` is there in training only", span, help)
         if not place.train and (place.flow is None or value.wires != place.flow.wires):
-            scope, label = self.origins.get(value.wires[0], (place.scope, ""))
-            if label == name:
-                scope.named.setdefault(value.wires[0], name)
+            self.name_value(Naming.READ, value.wires[0], place.scope, name)
         if ref.index is None:
             return value
         index = self.evaluator.eval(ref.index, place.env, place.source)

@@ -171,23 +171,27 @@ class Look:
         watched = _Watched(recipe, self.source, self.stop)
         errors: list[Diagnostic] = []
         network = None
-        try:
-            done = watched.run()
-            if not watched.open and not self.errors:
-                network = Network(recipe, done)
-                errors += network.check()
-        except NetError as error:
-            errors += error.diagnostics
         walker = watched.walker
         with no_collection():
+            try:
+                done = watched.run()
+                if not watched.open and not self.errors:
+                    network = Network(recipe, done)
+                    errors += network.check()
+            except NetError as error:
+                errors += error.diagnostics
             (params, macs), costs = self._costs(walker.drafts, self.file.shared)
         lines = {}
-        for at, (runs, shapes, values) in walker.made.items():
+        for at, (runs, shapes, values) in walker.made().items():
             piece = self.pieces.at(*at)
             if piece >= 0:
                 start, end = self.pieces.heads[piece]
                 lines[piece] = Line(start, end, runs, tuple(shapes), values, *costs.get(piece, (0, 0)), net)
         return _Seen(tuple(errors), lines, params, macs, network)
+
+    def _around(self, span: Span) -> tuple[int, ...]:
+        """Return the pieces of the text that a span lies in; none of another file's."""
+        return self.pieces.around(span) if span.source is self.source else ()
 
     def _costs(
         self, drafts: list[Draft], shared: Shared
@@ -195,27 +199,37 @@ class Look:
         """Return params and MACs of all drafts, and of the pieces of the text that they come from, by any calls."""
         total = [0, 0]
         sums: dict[int, list[int]] = {}
-        within: dict[tuple[int, int, int], tuple[list[int], ...]] = {}
+        within: dict[int, tuple[frozenset[int], list[int]]] = {}
+        """By the ids of calls, the pieces that these are in, and what is built in them."""
+        texts: dict[int, tuple[tuple[int, ...], list[int]]] = {}
+        """By the ids of texts, the pieces that these are in, and what they build, but for those within themselves."""
         for draft in drafts:
-            key = (id(draft.calls), draft.span.start, id(draft.span.source))
-            parts = within.get(key)
-            if parts is None:
-                places = [draft.span, *[frame.span for frame in draft.calls]]
-                found = {
-                    piece
-                    for span in places
-                    if span.source is self.source
-                    for piece in self.pieces.around(span)
-                }
-                parts = within[key] = tuple([sums.setdefault(piece, [0, 0]) for piece in found])
+            calls, span = draft.calls, draft.span
+            if id(calls) not in within:
+                within[id(calls)] = (
+                    frozenset([piece for one in calls for piece in self._around(one.span)]),
+                    [0, 0],
+                )
+            if id(span) not in texts:
+                texts[id(span)] = self._around(span), [0, 0]
+            called, of_calls = within[id(calls)]
+            pieces, of_text = texts[id(span)]
+            parts = [total, of_calls, of_text]
+            if pieces and pieces[-1] in called:  # a block in itself
+                own = [sums.setdefault(piece, [0, 0]) for piece in pieces if piece not in called]
+                parts = [total, of_calls, *own]
             again = draft.original is not None and not draft.op.wiring
             x = [drafts[wire.draft].shapes[wire.port] for wire in draft.inputs]
             cost = cost_of(draft.op, again, x, shared.costs)
-            for part in (total, *parts):
+            macs = 0 if draft.train else cost.macs  # what runs in training only has weights, and no more
+            for part in parts:
                 part[0] += cost.params
-                part[1] += (
-                    0 if draft.train else cost.macs
-                )  # what runs in training only has weights, and no more
+                part[1] += macs
+        for around, (params, macs) in (*within.values(), *texts.values()):
+            for piece in around:
+                part = sums.setdefault(piece, [0, 0])
+                part[0] += params
+                part[1] += macs
         return (total[0], total[1]), {piece: (params, macs) for piece, (params, macs) in sums.items()}
 
 
@@ -255,18 +269,22 @@ class _Watcher(Builder):
     def __init__(self, *args: Any) -> None:
         """Begin with nothing."""
         super().__init__(*args)
-        self.made: dict[tuple[int, int], tuple[int, dict[Shape, None], int]] = {}
-        """How often something ran, what flowed behind it, and how many values at a time, by its offsets."""
         self.watched: Source | None = None
         self.stop: Stop | None = None
 
     def note(self, node: tree.Tree, data: Data | None, place: Place) -> None:
         """Note what something made."""
         if place.source is self.watched and data is not None and not data.poisoned:
-            at = node.start, node.end
-            runs, shapes, _ = self.made.get(at) or (0, {}, 0)
-            shapes.update(dict.fromkeys(data.shapes))
-            self.made[at] = runs + 1, shapes, len(data.shapes)
+            self.notes.append((node.start, node.end, data.shapes))
+
+    def made(self) -> dict[tuple[int, int], tuple[int, dict[Shape, None], int]]:
+        """Return how often what ran, what flowed behind it, and how many values at a time, by its offsets."""
+        found: dict[tuple[int, int], tuple[int, dict[Shape, None], int]] = {}
+        for start, end, made in self.notes:
+            runs, shapes, _ = found.get((start, end)) or (0, {}, 0)
+            shapes.update(dict.fromkeys(made))
+            found[start, end] = runs + 1, shapes, len(made)
+        return found
 
     def statement(self, node: tree.Statement, place: Place) -> None:
         """Run a statement; note what flows behind one that has a body, or is no chain."""

@@ -168,8 +168,7 @@ class Strider(Builder):
         """Of the scopes that are open between statements."""
         self.answers: Mapping[str, int] = {}
         """Which option decisions take, by its index."""
-        self.asked = 0
-        """How often a decision was met."""
+        self.copies = None
         self.entering: Place | None = None
         """Where the next block is not run, but entered."""
 
@@ -189,7 +188,6 @@ class Strider(Builder):
 
     def decision(self, name: str, options: Any, node: tree.Tree, span: Span, values: Any = ()) -> int:
         """Return the index of the option that a decision takes."""
-        self.asked += 1
         prefix, place = self._deciding
         full = f"{prefix}.{name}" if prefix else name
         if self._again is None:
