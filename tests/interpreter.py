@@ -383,7 +383,10 @@ RUN: dict[str, Run] = {
     "instance_norm": lambda op, x, call: F.instance_norm(
         x[0], weight=call.state.get("weight"), bias=call.state.get("bias"), eps=op.eps
     ),
-    "lrn": lambda op, x, call: F.local_response_norm(x[0], op.size, op.alpha, op.beta, op.k),
+    "lrn": lambda op, x, call: torch.cat(
+        [F.local_response_norm(part, op.size, op.alpha, op.beta, op.k) for part in x[0].chunk(op.groups, 1)],
+        1,
+    ),
     "maxpool": _pool,
     "avgpool": _pool,
     "gap": _each(lambda x: x.mean((2, 3))),

@@ -256,8 +256,10 @@ def lrn(op: Any, inputs: list[Array], state: State) -> Array:
     """Divide by a power of the squares nearby."""
     x = inputs[0]
     y = np.zeros_like(x)
+    wide = x.shape[1] // op.groups
     for i in range(x.shape[1]):
-        near = x[:, max(i - op.size // 2, 0) : i + (op.size - 1) // 2 + 1]
+        first = i // wide * wide
+        near = x[:, max(i - op.size // 2, first) : min(i + (op.size - 1) // 2 + 1, first + wide)]
         y[:, i] = x[:, i] / (op.k + op.alpha / op.size * (near**2).sum(axis=1)) ** op.beta
     return y
 

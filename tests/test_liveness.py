@@ -175,6 +175,7 @@ BODIES = {
     "a broadcast sum": ("s: avgpool to=1x1\nadd:\n    from s\n    from x", {"s": 1}),
     "uneven padding": ("a: conv 2x2, 8, pad=tf", {"a": 2}),
     "local response": ("a: lrn 5", {"a": 2}),
+    "local response in groups": ("a: lrn 5, groups=2", {"a": 2}),
     "activations of several steps": (
         "a: softsign\nb: logsigmoid\nc: tanhshrink\nd: mish",
         {"a": 2, "b": 3, "c": 3, "d": 3},

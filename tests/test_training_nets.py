@@ -263,6 +263,18 @@ net N:
     c: fc 9
     log_softmax
 """,
+    "lrn_in_groups": """
+net N:
+    input 3, 13x11
+    a: conv 5x5, 8, /2
+    relu
+    lrn 3, alpha=0.001, groups=2
+    maxpool 3x3, /2
+    b: conv 3x3, 6
+    lrn groups=3
+    gap
+    c: fc 9
+""",
     "several_outputs": """
 net N:
     input 3, 16x12

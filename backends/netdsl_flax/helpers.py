@@ -561,6 +561,14 @@ def local_response_norm(
     )
     return x / (k + alpha / size * squares) ** beta
 ''',
+    "grouped_local_response_norm": '''\
+def grouped_local_response_norm(
+    x: Array, size: int, groups: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+) -> Array:
+    """Divide every value by a power of the mean square of neighbouring channels of its group."""
+    parts = [local_response_norm(part, size, alpha, beta, k) for part in jnp.split(x, groups, -1)]
+    return jnp.concatenate(parts, -1)
+''',
     "channel_shuffle": '''\
 def channel_shuffle(x: Array, groups: int) -> Array:
     """Interleave the channels of the groups, so that the next groups see all of them."""

@@ -533,8 +533,11 @@ def reduction(op: Reduction, context: Context) -> Lowered:
 
 @lowers(LocalResponseNorm)
 def lrn(op: LocalResponseNorm, context: Context) -> Lowered:
-    """Our local_response_norm."""
+    """Our local_response_norm, or grouped_local_response_norm."""
     numbers = _option("alpha", op.alpha, 1e-4), _option("beta", op.beta, 0.75), _option("k", op.k, 1.0)
+    if not _are_one(op.groups):
+        args = _first("size", op.size), _first("groups", op.groups), *numbers
+        return _function("grouped_local_response_norm", *args)
     return _function("local_response_norm", _first("size", op.size), *numbers)
 
 

@@ -253,6 +253,29 @@ class RMSNorm2d(nn.RMSNorm):
         x = F.rms_norm(x, self.normalized_shape, self.weight, self.eps)
         return x.permute(0, 3, 1, 2)
 ''',
+    "grouped_local_response_norm": '''\
+def grouped_local_response_norm(
+    x: Tensor, size: int, groups: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+) -> Tensor:
+    """Divide every value by a power of the mean square of neighbouring channels of its group."""
+    n, c, h, w = x.shape
+    maps = x.reshape(n * groups, c // groups, h, w)
+    return F.local_response_norm(maps, size, alpha, beta, k).reshape(n, c, h, w)
+''',
+    "GroupedLocalResponseNorm": '''\
+class GroupedLocalResponseNorm(nn.LocalResponseNorm):
+    """Local response normalization of each group of channels by itself."""
+
+    def __init__(
+        self, size: int, groups: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+    ) -> None:
+        super().__init__(size, alpha, beta, k)
+        self.groups = groups
+
+    def forward(self, x: Tensor) -> Tensor:
+        numbers = self.alpha, self.beta, self.k
+        return grouped_local_response_norm(x, self.size, self.groups, *numbers)
+''',
     "Permute": '''\
 class Permute(nn.Module):
     """The axes in another order."""
@@ -883,13 +906,13 @@ def reduction(op: Reduction, context: Context) -> Lowered:
 
 @lowers(LocalResponseNorm)
 def lrn(op: LocalResponseNorm, context: Context) -> Lowered:
-    """nn.LocalResponseNorm."""
-    args = (
-        _first("size", op.size),
-        _option("alpha", op.alpha, 1e-4),
-        _option("beta", op.beta, 0.75),
-        _option("k", op.k, 1.0),
-    )
+    """nn.LocalResponseNorm, or ours in groups."""
+    numbers = _option("alpha", op.alpha, 1e-4), _option("beta", op.beta, 0.75), _option("k", op.k, 1.0)
+    if not _is_one(op.groups):
+        grouped = _first("size", op.size), _first("groups", op.groups), *numbers
+        function = _apply("grouped_local_response_norm", *grouped)
+        return Lowered(module=Call("GroupedLocalResponseNorm", grouped), function=function)
+    args = _first("size", op.size), *numbers
     return Lowered(module=Call("nn.LocalResponseNorm", args), function=_apply("F.local_response_norm", *args))
 
 

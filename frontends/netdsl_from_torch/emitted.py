@@ -15,6 +15,7 @@ from netdsl.ir.types import Dims, Init, Pad
 from netdsl.ops.attention import Attend, Qkv, RelativeBias
 from netdsl.ops.linear import Linear
 from netdsl.ops.move import PadTo
+from netdsl.ops.norm import LocalResponseNorm
 from netdsl.ops.part import Slice, Split
 from netdsl.ops.partition import Partition, Unwindows, WindowMask, Windows
 from netdsl.ops.pool import AvgPool, MaxPool
@@ -163,6 +164,20 @@ def avg_pool2d_same(
     steps, kernel = stride_of(kernel_size, stride), dims_of(kernel_size)
     op = AvgPool(kernel=kernel, stride=steps, pad=Pad("tf"), count_include_pad=count_include_pad)
     return at.put(op, at.map(x))
+
+
+@_plain
+def grouped_local_response_norm(
+    at: Translation,
+    x: Tensor,
+    size: int,
+    groups: int,
+    alpha: float = 1e-4,
+    beta: float = 0.75,
+    k: float = 1.0,
+) -> Layout:
+    """Lrn, of groups."""
+    return at.put(LocalResponseNorm(size=size, alpha=alpha, beta=beta, k=k, groups=groups), at.map(x))
 
 
 @_plain

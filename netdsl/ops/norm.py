@@ -19,7 +19,7 @@ from netdsl.ops.base import (
     positive,
     sizes,
 )
-from netdsl.ops.window import check_size, need_map
+from netdsl.ops.window import check_size, groups_of, need_map
 
 if TYPE_CHECKING:
     from netdsl.ir.tape import Tape, Tensor
@@ -398,8 +398,9 @@ class InstanceNorm(Norm):
 class LocalResponseNorm(Op):
     """Local response normalisation: y = x / (k + alpha/size * s)^beta, s the sum of squares around.
 
-    It is over the channels i - size//2 to i + (size-1)//2 for channel i, zeros outside. A map; shape
-    unchanged. ops: `size` per element. Krizhevsky et al. 2012, who do not divide alpha by `size`; torch does.
+    It is over the channels i - size//2 to i + (size-1)//2 for channel i, zeros outside; with groups, over those
+    of its own group alone. A map; shape unchanged. ops: `size` per element. Krizhevsky et al. 2012, who do not
+    divide alpha by `size`; torch does. Their two GPUs normalised the maps that each had: groups=2.
     """
 
     follows: ClassVar[bool] = True
@@ -413,10 +414,11 @@ class LocalResponseNorm(Op):
     alpha: float = 1e-4
     beta: float = 0.75
     k: float = 1.0
+    groups: int = 1
 
     def infer(self, *x: Shape) -> Shape:
         """Return the input's shape."""
-        need_map(self.name, x[0])
+        groups_of("groups", self.groups, need_map(self.name, x[0])[0])
         check_size("size", self.size)
         self.check_needs(*x)
         return x[0]
@@ -425,6 +427,10 @@ class LocalResponseNorm(Op):
         """Yield what its numbers must be."""
         yield from not_negative(self, "alpha", "beta")
         yield from positive(self, "k")
+
+    def counted_as(self, *x: Shape) -> str:
+        """Return the layer; in groups its function, on maps of a group each."""
+        return self.counted if self.groups == 1 else f"F.{self.counted}"
 
     def scratch(self, itemsize: int, *x: Shape) -> int:
         """Return two maps: the sum of squares in two steps of its way to the divisor."""
@@ -436,18 +442,20 @@ class LocalResponseNorm(Op):
 
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
         """Keep the input, its squares with zeros around, and the divisor in two steps of its way."""
-        squares = tape.multiplied(x[0], x[0])
         n, c, h, w = x[0].sizes
-        around = tape.made((n, 1, c + self.size - 1, h, w), squares)
-        sums = tape.made(x[0].sizes, around, keep=(around,))
+        maps = tape.reshaped(x[0], n * self.groups, c // self.groups, h, w)
+        squares = tape.multiplied(maps, maps)
+        around = tape.made((n * self.groups, 1, c // self.groups + self.size - 1, h, w), squares)
+        sums = tape.made(maps.sizes, around, keep=(around,))
         with tape.holding(sums):
             base = tape.pointwise(tape.pointwise(sums))
             power = tape.scratched(tape.pointwise(base, keep=(base,)), 2)
-        return tape.divided(x[0], power)
+        return tape.reshaped(tape.divided(maps, power), n, c, h, w)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
-        """Yield torch's numbers, others, an even window."""
+        """Yield torch's numbers, others, an even window, groups."""
         yield Example(cls(), (Shape(7, 3, 2),))
         yield Example(cls(k=2, alpha=0.5, beta=0.5), (Shape(7, 3, 2),))
         yield Example(cls(size=4, alpha=1.0), (Shape(7, 3, 2),))
+        yield Example(cls(groups=2, alpha=1.0), (Shape(8, 3, 2),))

@@ -231,7 +231,7 @@ def _response(op: Op, x: Shapes) -> int:
     """Return a product, a factor and a sum per element, and the padded squares that an average is taken of."""
     assert isinstance(op, LocalResponseNorm)
     c, h, w = x[0]
-    return 3 * x[0].elements + (c + op.size - 1) * h * w
+    return 3 * x[0].elements + (c + op.groups * (op.size - 1)) * h * w
 
 
 _ONE_IN = Rule(_times_in(1), "1 per input element")
