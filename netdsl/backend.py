@@ -13,7 +13,7 @@ from netdsl.ir.graph import Node
 from netdsl.net import Net
 from netdsl.ops import Op, points
 from netdsl.record import Record
-from netdsl.transforms.inference import deployed
+from netdsl.transforms.inference import Deployed, deployed
 
 if TYPE_CHECKING:
     from numpy import ndarray
@@ -185,7 +185,8 @@ class ExactBackend(WeightsBackend, Protocol):
 class Deploy:
     """A backend that writes nets in the form for inference; see netdsl.transforms.inference.
 
-    What it is asked of a net, it answers of that form. From several nets of a file it makes a module each.
+    What it is asked of a net, it answers of that form. From several nets of a file it makes a module each. A backend
+    that has `merges(net)` says whether convolutions over one map are to be one.
     """
 
     def __init__(self, backend: Backend) -> None:
@@ -193,9 +194,14 @@ class Deploy:
         self.backend: Any = backend
         self.name = backend.name
 
+    def deployed(self, net: Net) -> Deployed:
+        """Return what is written of a net, and what becomes of its weights."""
+        merges: Callable[[Net], bool] = getattr(self.backend, "merges", lambda net: False)
+        return deployed(net, merges(net))
+
     def form(self, net: Net) -> Net:
         """Return what is written of a net."""
-        return deployed(net).net
+        return self.deployed(net).net
 
     def lowers(self, op: type[Op]) -> bool:
         """Tell whether the backend has the op."""

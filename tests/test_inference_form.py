@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
+import netdsl_torch
 import numpy as np
 import pytest
 import safetensors.numpy
@@ -191,6 +193,39 @@ def test_a_block_of_repvgg_is_timms() -> None:
         ours = moved[key.replace("reparam_conv", "conv_kxk.conv")]
         assert np.abs(ours - value.numpy()).max() <= 1e-12 * np.abs(value.numpy()).max(), key
     assert len(moved) == len(merged)
+
+
+MERGED = {
+    "branches": ("{a} -> conv 1x1, 4 as a; {a} -> conv 1x1, 6 as b -> conv 3x3, 5 as c", 2),
+    "with activations": ("{a} -> conv 1x1, 4 as a -> relu; {a} -> conv 1x1, 6 as b -> relu -> conv 3x3, 5 as c", 2),
+    "other activations": ("{a} -> conv 1x1, 4 as a -> relu; {a} -> conv 1x1, 6 as b -> silu", 2),
+    "two kinds": ("{a} -> conv 1x1, 4 as a; {a} -> conv 3x3, 6 as b; {a} -> conv 1x1, 2 as c; {a} -> conv 3x3, 2 as d",
+                  2),
+    "other strides": ("{a} -> conv 1x1, 4, /2 as a; {a} -> conv 1x1, 6 as b -> maxpool 2x2", 2),
+    "without bias": ("{a} -> conv 1x1, 4, bias=false as a; {a} -> conv 1x1, 6, bias=false as b", 1),
+}  # fmt: skip
+"""By what is concatenated, and how many convolutions are left."""
+
+
+@pytest.mark.parametrize("what", MERGED)
+def test_convolutions_over_one_map_are_one_where_it_pays(what: str) -> None:
+    line, left = MERGED[what]
+    terms = "".join(f"\n        {term}" for term in line.format(a="from x").split("; "))
+    net = pair(f"concat:{terms}")
+    form = deployed(net, merged=True).net
+    assert sum("conv" in kind for kind in kinds(form)) == left
+    assert sum("conv" in kind for kind in kinds(deployed(net).net)) == line.count("conv")
+    with patch.object(netdsl_torch.Backend, "merges", lambda self, net: True):
+        assert distance(net) < DEPLOYED["float64"]
+
+
+def test_googlenets_branches_are_one_and_called_after_the_first() -> None:
+    net = netdsl.load("googlenet", inputs={"x": (3, 64, 64)})
+    form = deployed(net, merged=True).net
+    assert form.graph["inception3a.branch1.conv"].op.arguments()["channels"] == 64 + 96 + 16
+    assert not [key for key in form.parameters if key.startswith("inception3a.branch2.0")]
+    with patch.object(netdsl_torch.Backend, "merges", lambda self, net: True):
+        assert distance(net) < DEPLOYED["float64"]
 
 
 SOME = [

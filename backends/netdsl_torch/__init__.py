@@ -47,6 +47,12 @@ class Backend(Record):
 
         return emit([net], self, inplace)
 
+    def merges(self, net: Net) -> bool:
+        """Tell whether convolutions over one map are faster as one: where the parts of its output are no copies."""
+        from netdsl_torch.channels_last import channels_last
+
+        return not channels_last(net)
+
     def files(self, nets: Sequence[Net]) -> Mapping[str, str]:
         """Return the module of some nets of a file, and its tests if they are asked for, by names of files."""
         from netdsl_torch.emit import emit

@@ -518,7 +518,9 @@ class Body:
             return [*keys]
         found: list[str] = []
         for item, key in zip(self.items, keys, strict=True):
-            idle = isinstance(item, str) and item not in self.file.again and not has_state(self.graph[item].op)
+            idle = (
+                isinstance(item, str) and item not in self.file.again and not has_state(self.graph[item].op)
+            )
             if idle and self.scope.local(item).partition(".")[0] not in self.scope.first:
                 value = Value(str(item))
                 self.naming.silent |= {value} if self._speaks(key) else set()

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from netdsl.ir.graph import Graph, Node
+from netdsl.ir.graph import Graph, Node, Value
 from netdsl.ir.types import Shape
 from netdsl.net import Net
 from netdsl.record import Record
 from netdsl.transforms.rewrite import Rewrite
-from netdsl.transforms.tree import with_tree
+from netdsl.transforms.tree import now, with_tree
 
 if TYPE_CHECKING:
     from netdsl.ops.base import Array
@@ -60,6 +60,10 @@ class Change(Rewrite):
         """Return the only node that reads a node; None if there are more, or it is an output of the net."""
         readers = self.readers(name)
         return self.nodes[readers[0]] if len(readers) == 1 and readers[0] else None
+
+    def now(self, value: Value) -> Value:
+        """Return what is read in the place of a value."""
+        return now(self.moved, value)
 
     def graph(self) -> Graph:
         """Return the changed graph, with what is left of the module tree."""

@@ -53,7 +53,7 @@ class Rewrite:
     def remove(self, name: str) -> None:
         """Take a node out: whoever reads it reads its first input instead."""
         value = self._get(name).inputs[0]
-        self._redirect(Value(name), value)
+        self.redirect(Value(name), value)
         self.delete(name)
 
     def delete(self, *names: str) -> None:
@@ -77,7 +77,7 @@ class Rewrite:
         a, b = self._get(first), self._get(second)
         if self.readers(first) != [second] or len(b.inputs) != 1:
             raise RewriteError(f"{second} is not all that reads {first}")
-        self._redirect(Value(second), Value(first))
+        self.redirect(Value(second), Value(first))
         self._set(b.replace(inputs=a.inputs[:1]))
         self._set(a.replace(inputs=(Value(second), *a.inputs[1:])))
         i, j = self._order.index(first), self._order.index(second)
@@ -89,7 +89,7 @@ class Rewrite:
         if name in self.nodes:
             raise RewriteError(f"{name} is there already")
         self._add(before.replace(name=name, op=op, inputs=(), module=""), self._order.index(after.node) + 1)
-        self._redirect(after, Value(name))
+        self.redirect(after, Value(name))
         self._set(self.nodes[name].replace(inputs=(after,)))
 
     def chain(self, names: Iterable[str], ops: Iterable[Op]) -> None:
@@ -105,7 +105,7 @@ class Rewrite:
             new = last.replace(name=f"{last.name}~{number}", op=op, inputs=(value,), module=module)
             self._add(new, self._order.index(last.name))
             value = Value(new.name)
-        self._redirect(Value(old[-1]), value)
+        self.redirect(Value(old[-1]), value)
         self.delete(*reversed(old))
 
     def read(self, name: str, position: int, value: Value) -> None:
@@ -123,7 +123,7 @@ class Rewrite:
         """Let who reads a node read an earlier one, which gives the same, and drop it."""
         if self._order.index(into) > self._order.index(name):
             raise RewriteError(f"{into} comes after {name}")
-        self._redirect(Value(name), Value(into))
+        self.redirect(Value(name), Value(into))
         self.delete(name)
 
     @property
@@ -214,7 +214,8 @@ class Rewrite:
         outputs = ["" for output in self.outputs if output.value.node == name]
         return [*self._readers[self._get(name).name], *outputs]
 
-    def _redirect(self, old: Value, new: Value) -> None:
+    def redirect(self, old: Value, new: Value) -> None:
+        """Let who reads a value read another, which is there before."""
         self.moved[old] = new
         for reader in list(self._readers[old.node]):
             node = self.nodes[reader]

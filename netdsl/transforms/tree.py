@@ -111,7 +111,11 @@ class _Rebuilt:
                 new.names.setdefault(self.now(value), name)
 
     def now(self, value: Value) -> Value:
-        """Return what is read in the place of a value."""
-        while value in self.moved:
-            value = self.moved[value]
-        return value
+        return now(self.moved, value)
+
+
+def now(moved: Mapping[Value, Value], value: Value) -> Value:
+    """Return what is read in the place of a value."""
+    while value in moved:
+        value = moved[value]
+    return value

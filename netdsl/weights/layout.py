@@ -12,7 +12,6 @@ from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.net import Net
 from netdsl.record import Record
 from netdsl.transforms.change import Formula
-from netdsl.transforms.inference import deployed
 
 
 class Layout(Record):
@@ -40,7 +39,7 @@ def layout(net: Net, name: str) -> Layout:
     """Return where a backend keeps the weights; NetError if it does not tell, or not of all."""
     backend, made = movable(name), None
     if isinstance(backend, Deploy):
-        backend, (net, made) = backend.backend, deployed(net)
+        backend, (net, made) = backend.backend, backend.deployed(net)
     own = {key: shape for node in net.graph for key, shape in own_state(net, node).items()}
     spare = spare_state(net)
     tensors: dict[str, list[Tensor]] = {}
