@@ -230,7 +230,7 @@ def test_googlenets_branches_are_one_and_called_after_the_first() -> None:
 
 SOME = [
     "resnet18", "mobilenet_v3_small", "densenet121", "shufflenet_v2_x0_5", "efficientnet_b0", "regnet_y_400mf",
-    "mnasnet0_5", "squeezenet1_1", "nasnet_a_mobile", "dpn68", "selecsls42b", "hrnet_w18", "inception_v3", "unet",
+    "mnasnet0_5", "squeezenet1_1", "nasnet_a_mobile", "dpn68", "selecsls42b", "hrnet_w18", "inception_v3",
 ]  # fmt: skip
 
 

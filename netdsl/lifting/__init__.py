@@ -22,7 +22,7 @@ from netdsl.elaborate.values import MISSING
 from netdsl.ir.graph import Graph, Scope, Value
 from netdsl.ir.types import Shape
 from netdsl.lifting.classes import class_names
-from netdsl.lifting.file import File
+from netdsl.lifting.file import File, Said
 from netdsl.lifting.layout import NotLaidOut
 from netdsl.lifting.solve import square
 from netdsl.ops import Op
@@ -65,9 +65,27 @@ def lifted(
     why = reserved_name(name) or ("is a word of the language" if name in keywords() else "")
     if why:
         raise NetError([Diagnostic("E219", f"`{name}` {why}", help="call the net otherwise")])
+    said = Said(labels, meta, notes)
+    for stages in (True, False):  # which begin statements, and some containers stand within one
+        try:
+            return _lifted(graph, shapes, name, structured, said.replace(stages=stages), accept)
+        except NotLaidOut as error:
+            why = str(error)
+    raise NetError([Diagnostic("E571", f"no spec makes the graph `{name}`: there is no line for {why}")])
+
+
+def _lifted(
+    graph: Graph,
+    shapes: Mapping[str, tuple[Shape, ...]],
+    name: str,
+    structured: bool,
+    said: Said,
+    accept: Callable[[Recipe, Elaborated], object] | None,
+) -> tuple[Recipe, Elaborated]:
+    """Return the net that a graph is; raise NotLaidOut where some of it has no line."""
     apart: set[str] = set()
     for attempt in range(ATTEMPTS + 1) if structured else ():
-        file = File(graph, shapes, attempt < ATTEMPTS, frozenset(apart), labels, meta, notes)
+        file = File(graph, shapes, attempt < ATTEMPTS, frozenset(apart), said)
         try:
             recipe, made = _made(file.text(name), name)
             wrong = _first_difference(graph, made.graph, shapes)
@@ -83,7 +101,7 @@ def lifted(
         if not more - apart or "" in more:
             break
         apart |= more
-    recipe, made = _made(File(graph, shapes, False, labels=labels, meta=meta, notes=notes).text(name), name)
+    recipe, made = _made(File(graph, shapes, False, frozenset(), said).text(name), name)
     different = _first_difference(graph, made.graph, shapes)
     if different:
         raise NetError([Diagnostic("E571", f"no spec makes the graph `{name}`: {different[1]}")])

@@ -372,7 +372,7 @@ class Body:
         body = self
         while body.outer is not None:
             body = body.outer
-        if self.file.notes and body.scope.kind == "net" and len(makes) == 1:
+        if self.file.said.notes and body.scope.kind == "net" and len(makes) == 1:
             (made,) = (self.file.shapes[value.node][value.port] for value in makes)
             maps = [shape for value in reads for shape in [self.file.shapes[value.node][value.port]]]
             step.shape = str(made) if made.axes == "chw" else ""
@@ -514,7 +514,7 @@ class Body:
     def _spoken(self, keys: Sequence[str]) -> list[str]:
         """Return labels without those of layers that hold no state, unless something is called by them."""
         positions = any(key.strip('"').isdigit() for key in keys)  # no label is such a one, too
-        if (self.file.labels or positions) and not self.idle:
+        if (self.file.said.labels or positions) and not self.idle:
             return [*keys]
         found: list[str] = []
         for item, key in zip(self.items, keys, strict=True):
@@ -545,7 +545,8 @@ class Body:
     def _is_at(self, item: str | Scope, position: int) -> bool:
         """Tell whether an item is called by its position, or may be."""
         key = self.scope.local(item)
-        return key == str(position) or not (self.file.labels or self._holds_state(item) or not key.isdigit())
+        free = isinstance(item, str) and not (self.file.said.labels or self._holds_state(item))
+        return key == str(position) or (free and key.isdigit())
 
     def _makes(self, item: str | Scope) -> Values:
         if isinstance(item, Scope):
@@ -619,7 +620,7 @@ class Body:
     def stage_of(self, at: int) -> str:
         """Return the stage that an item is in and that begins in this scope, "" if there is none."""
         begins = [index for index in self.scope.stages if index <= at]
-        if not begins or not self.whole or at >= len(self.items):
+        if not begins or not self.whole or not self.file.said.stages or at >= len(self.items):
             return ""
         name = self.scope.stages[max(begins)]
         item = self.items[at]

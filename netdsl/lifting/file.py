@@ -27,6 +27,7 @@ from netdsl.lifting.streams import over_lists
 from netdsl.lifting.words import block_words, call_words, initialiser, op_values, written
 from netdsl.ops import Op, catalogue
 from netdsl.ops.source import Weight
+from netdsl.record import Record
 from netdsl.syntax.format import format
 
 COMMON = 0.95
@@ -41,6 +42,19 @@ Written = tuple[Scope, tuple[str, ...], list[Item]]
 """A scope, the names of several values that come in, and the statements of its body."""
 
 
+class Said(Record):
+    """What a text says beside the graph."""
+
+    labels: bool = True
+    """Whether layers from which nothing follows keep their labels."""
+    meta: Mapping[str, str] = {}
+    """What the net says of itself."""
+    notes: bool = False
+    """Whether comments say where maps get smaller."""
+    stages: bool = True
+    """Whether stages begin where the graph has them."""
+
+
 class File:
     """Writes one graph."""
 
@@ -48,23 +62,15 @@ class File:
         self,
         graph: Graph,
         shapes: Shapes,
-        structured: bool = True,
-        plain: frozenset[str] = frozenset(),
-        labels: bool = True,
-        meta: Mapping[str, str] = {},
-        notes: bool = False,
+        structured: bool,
+        plain: frozenset[str],
+        said: Said,
     ) -> None:
-        """`structured`: blocks have parameters, counts and conditions, but for those of the classes in `plain`.
-
-        `labels`: those of layers from which nothing follows are kept. `meta`: what the net says of itself.
-        `notes`: comments say where maps get smaller.
-        """
+        """`structured`: blocks have parameters, counts and conditions, but for those of the classes in `plain`."""
         self.graph = graph
         self.shapes = shapes
         self.structured = structured
-        self.labels = labels
-        self.meta = meta
-        self.notes = notes
+        self.said = said
         self.apart = plain
         self.entries: dict[str, Entry] = {}
         """Blocks by name."""
@@ -114,9 +120,9 @@ class File:
             one = self.entries[name_]
             body = self.layout.lines(one.items, 1, "flow" if one.inputs or one.kind == "net" else "x")
             if one.kind == "net":
-                meta = [f"meta {', '.join(f'{key}={written(text)}' for key, text in self.meta.items())}"]
+                meta = [f"meta {', '.join(f'{key}={written(text)}' for key, text in self.said.meta.items())}"]
                 first = bool(body) and body[0].startswith("order ")  # no line may be before that
-                body[first:first] = meta if self.meta else []
+                body[first:first] = meta if self.said.meta else []
                 body = [
                     *(
                         f"init {op} {', '.join(f'{key}={initialiser(init)}' for key, init in keys.items())}"
