@@ -333,6 +333,14 @@ def test_help_in_a_block_says_what_to_write(wrong: str, help: str, right: str) -
         ("upsample 2, mode=bilinear", 'a text has quotes: mode="bilinear"', 'upsample 2, mode="bilinear"'),
         ("y: tanh\nreturn y + x", "from y, x -> add", "y: tanh\nfrom y, x -> add"),
         ("y: tanh\ny += x\nrelu", "y = from y, x -> add", "y: tanh\ny = from y, x -> add\nrelu"),
+        ("x += 1\nrelu", "a number is added to a value: offset 1", "offset 1\nrelu"),
+        ("relu\nx *= 0.5", "a value is multiplied by a number: scale 0.5", "relu\nscale 0.5"),
+        ("w = c\nw += 1\nconv 3x3, w", "given anew: w = w + 1", "w = c\nw = w + 1\nconv 3x3, w"),
+        ("w = c\nw += c / (3 * r)\nconv 3x3, int(w)", "anew: w = w + c / (3 * r)",
+         "w = c\nw = w + c / (3 * r)\nconv 3x3, int(w)"),
+        ("w = c\nw //= r + 1\nconv 3x3, w", "anew: w = w // (r + 1)", "w = c\nw = w // (r + 1)\nconv 3x3, w"),
+        ("avgpool 2x2, /2 when r > 1 -> pad after=c - x.c", "out: [avgpool 2x2, /2 when r > 1] -> pad after=c - x.c",
+         "[avgpool 2x2, /2 when r > 1] -> pad after=c - x.c"),
         ("y: tanh\nrelu\nx += y", "from flow, y -> add", "y: tanh\nrelu\nfrom flow, y -> add"),
         ("y: tanh\nfrom y - x -> relu", "from y, x -> sub -> relu", "y: tanh\nfrom y, x -> sub -> relu"),
         ("y: tanh\nfrom y * x", "from y, x -> mul", "y: tanh\nfrom y, x -> mul"),
@@ -449,6 +457,8 @@ def test_lines_are_looked_at_in_no_time() -> None:
         "a: ",
         "a, /2 if ",
         "(1, 1, 64",
+        "a when b -> ",
+        "w += 1 * ",
     ):
         habit((part * MAX_LINE)[:MAX_LINE])
     assert time.perf_counter() - begin < 5

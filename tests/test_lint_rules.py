@@ -975,3 +975,9 @@ def test_densenet_saves_what_the_literature_says() -> None:
     assert found.saving is not None
     assert round(100 * found.saving.macs / found.total.macs, 2) == 8.16
     assert found.saving.params == 0
+
+
+def test_of_many_widths_those_are_named_with_which_most_is_lost() -> None:
+    layers = "".join(f"    c{n}: conv 3x3, {n} -> relu\n" for n in range(17, 73, 5))
+    (found,) = api.loads(f"net N:\n    input 3, 64x64\n{layers}    gap\n").lint(select="L401")
+    assert found.hit.help == "round up 17, 37, 42, 47, 52, 57, 62, 67 and 2 more"

@@ -78,6 +78,9 @@ IDIOMS = {
     "sum": Idiom("a joint, and over an axis a mean times its length", "(identity | relu) -> add"),
     **dict.fromkeys(("sin", "cos", "fft", "rfft", "topk", "argmax", "sort", "gather"), _NO_FUNCTION),
     **dict.fromkeys(("super", "init"), Idiom("not needed: leave it out")),
+    **dict.fromkeys(
+        ("padchannels", "channelpad", "padshortcut"), Idiom("zeros behind the channels", "pad after=16")
+    ),
     "pass": Idiom("a layer that changes nothing", "identity"),
     "assert": Idiom("called require here, with a condition behind it: require x.c == 8"),
     "print": Idiom("not written, and nothing is run: `netdsl cost` and `netdsl graph` show the shapes"),

@@ -28,6 +28,8 @@ _PIXELS_FIRST = r"\((?:(?:1|[Nn]one), ?)?(\d{2,}), ?(\d{2,}), ?([134])\)"
 
 _STEP = r"[A-Za-z]\w*(?: \w+(?:, ?[\dx/]+)*)?"
 """A layer with a few numbers."""
+_SUM = r"[\w.]+(?: ?(?:[-+*/%]|//|\*\*) ?(?:[\w.]+|\([\w.+*/% -]+\)))+"
+"""Numbers with operators between them."""
 
 HABITS = (
     _habit(r"class (\w+)(\(.*\))?:", "a model is a net, a module of it a block", r"net \1:"),
@@ -52,6 +54,11 @@ HABITS = (
     _habit(r"//(.*)", "a comment begins with #", r"#\1"),
     _habit(r"(.*[^\s/])\s*// *([A-Za-z][\w ]*)", "a comment begins with #", r"\1  # \2"),
     _habit(r"return (\w+) ([+*-]) (\w+)", "values are joined by a joint", r"from \1, \3 -> {\2}"),
+    _habit(r"(?:x|flow) \+= (\d[\d.]*)", "a number is added to a value", r"offset \1"),
+    _habit(r"(?:x|flow) \*= (\d[\d.]*)", "a value is multiplied by a number", r"scale \1"),
+    _habit(r"(\w+) ([+*-]|//?)= (\d[\d.]*)", "a name is given anew", r"\1 = \1 \2 \3"),
+    _habit(rf"(\w+) \+= ({_SUM})", "a name is given anew", r"\1 = \1 + \2"),
+    _habit(rf"(\w+) ([*-]|//?)= ({_SUM})", "a name is given anew", r"\1 = \1 \2 (\3)"),
     _habit(r"(x|flow) ([+*-])= (\w+)", "values are joined by a joint", r"from flow, \3 -> {\2}"),
     _habit(r"(\w+) ([+*-])= (\w+)", "values are joined by a joint", r"\1 = from \1, \3 -> {\2}"),
     _habit(
@@ -113,6 +120,11 @@ HABITS = (
     _habit(r"(.*), strides? (\w+)(.*)", "a stride has a slash", r"\1, /\2\3"),
     _habit(r"(.*), pad(?:ding)? (\w+)(.*)", "an argument's name is followed by =", r"\1, pad=\2\3"),
     _habit(r"(.*), (\w+) (\d\S*|true|false)(.*)", "an argument's name is followed by =", r"\1, \2=\3\4"),
+    _habit(
+        r"(\S+: )?([^()\[\]]+) when ([^\[\]]+?) -> (.*)",
+        "a step that may be left out",
+        r"\1[\2 when \3] -> \4",
+    ),
     _habit(r"(.*) unless (.*)", "a condition follows `when`", r"\1 when not (\2)"),
     _habit(
         r"(\S+: )?((?:[^:]* )?[^:]+,[^:]*) if (.+) else ([a-z]\w* .+)",

@@ -9,6 +9,9 @@ from netdsl.diagnostics import Severity
 from netdsl.lint.facts import Facts, groups
 from netdsl.lint.rule import Hit, Rule, Threshold
 
+_SHOWN = 8
+"""How many widths are named: those with which most is lost."""
+
 
 class ChannelsMultipleOf8(Rule):
     """Channels that do not fill the matrix units.
@@ -72,11 +75,13 @@ class ChannelsMultipleOf8(Rule):
             f"{facts.name}: in multiples of {multiple} its channels are {100 * waste / facts.total.macs:.0f}% more "
             f"MACs; most is lost from {read} to {made}, paid for as {_up(read, multiple)} to {_up(made, multiple)}"
         )
-        widths = sorted({width for pair in added for width in pair if width % multiple})
+        worst = sorted(added, key=lambda pair: -added[pair])
+        widths = [*dict.fromkeys(width for pair in worst for width in pair if width % multiple)]
+        rest = f" and {len(widths) - _SHOWN} more" if len(widths) > _SHOWN else ""
         yield Hit(
             message,
             facts.span,
-            help=f"round up {', '.join(map(str, widths))}",
+            help=f"round up {', '.join(map(str, sorted(widths[:_SHOWN])))}{rest}",
         )
 
 
