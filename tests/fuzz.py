@@ -36,7 +36,7 @@ from netdsl.syntax.format import format_text
 ROOT = Path(__file__).parents[1]
 CORPUS = ROOT / "tests" / "data" / "fuzz"
 SECONDS = 5
-"""How long all that is done with one mutant may take a processor."""
+"""How long each thing that is done with one mutant, as a command does it, may take a processor."""
 BYTES = 2**30
 """How much memory it may take more than any mutant before."""
 MOST_NETS = 4
@@ -188,6 +188,7 @@ def check(text: str) -> None:
     """Take a text through the compiler; raise what is no NetError, or AssertionError where a promise is broken."""
     for step in (formats, through):
         try:
+            begin()
             step(text)
         except NetError as error:
             said = str(error)
@@ -206,21 +207,28 @@ def through(text: str) -> None:
     file = read_text(text)
     made: list[Network] = []
     wrong: list[NetError] = []
-    for net in map(Network, list(recipes(file, "", {}, {}))[:MOST_NETS]):
+    for recipe in list(recipes(file, "", {}, {}))[:MOST_NETS]:
+        begin()
+        net = Network(recipe)
         try:
             net.check()
+            begin()
             net.cost()
             net.cost_table()
             assert len(net.receptive) <= len(net.graph)
+            begin()
             assert min(net.memory(2, train=train).peak for train in (False, True)) >= 0
+            begin()
             lint(net)
         except NetError as error:
             wrong.append(error)
         else:
             made.append(net)
     for net in made:
+        begin()
         runs(net)
     if len(made) > 1:
+        begin()
         for form in ("torch", "flax"):
             for written in emit_family(made, form).values():
                 assert unassigned(written) == []
@@ -255,7 +263,6 @@ def failure(text: str) -> str:
     """Return how a text fails, as its last lines; an empty string where it does not."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     signal.signal(signal.SIGVTALRM, _late)
-    signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS)
     try:
         check(text)
     except (Exception, Late):
@@ -264,6 +271,11 @@ def failure(text: str) -> str:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
     more = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
     return f"it took {more:,} bytes" if more > BYTES else ""
+
+
+def begin() -> None:
+    """Begin with the next thing that is done with a mutant."""
+    signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS)
 
 
 def _late(*_: Any) -> None:

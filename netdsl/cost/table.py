@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from netdsl.collector import no_collection
 from netdsl.cost.model import CONVENTION, Cost
 from netdsl.ir.graph import Graph, Node, Scope
 from netdsl.ir.types import Shape
@@ -138,6 +139,7 @@ def of_nets(options: Options) -> list[Quantity]:
     return [one for one in catalogue().values() if options.train or not one.training]
 
 
+@no_collection()
 def tabulate(
     net: Measured, shapes: Mapping[str, Shape], by: str, options: Options, depth: int | None = None
 ) -> list[Row]:
