@@ -5,7 +5,7 @@
 Every model is made with random weights and lifted with its proof. torchvision's are all that classify images; timm's
 are a sample of the names in modules of convolutional nets, drawn with the seed below. `--names` proves nothing: it
 counts the parameters of blocks that have the name of an argument of their class, or of a field of its config; `act`
-is the language's own word, and is one where the class is given an activation.
+and `pad` are the language's own words, and are one where the class is given an activation, or a padding.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from netdsl.lifting.classes import class_names  # noqa: E402
 from netdsl.network import Network  # noqa: E402
 
 SEED, SAMPLE = 9, 150
+WORDS = ("act", "pad")
 CONVOLUTIONAL = (
     "byobnet convmixer convnext cspnet densenet dla dpn efficientnet fasternet ghostnet hardcorenas hgnet hrnet "
     "inception_next inception_resnet_v2 inception_v3 inception_v4 mobilenetv3 nasnet nfnet pnasnet regnet repghost "
@@ -76,9 +77,12 @@ def named(source: str, inputs: tuple[int, ...] | None) -> tuple[list[str], list[
     found: tuple[list[str], list[str]] = [], []
     for block, params in re.findall(r"^block (\w+)\((.*?)\)(?: from .*)?:$", text, re.MULTILINE | re.DOTALL):
         block = block.removeprefix("Block_")
-        own = given.get(block) or given.get(block.rstrip("0123456789"), set())
+        known = block  # and a number, if it is one of several blocks of a class
+        while known not in given and known[-1:].isdigit():
+            known = known[:-1]
+        own = given.get(known, set())
         for param in re.findall(r"(?:^|,)\s*(\w+)", re.sub(r"\([^)]*\)", "", params)):
-            plain = param in own or (param == "act" and any("act" in name for name in own))
+            plain = param in own or (param in WORDS and any(param in name for name in own))
             found[not plain].append(f"{block}.{param}")
     return found
 

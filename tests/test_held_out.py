@@ -2844,6 +2844,28 @@ net N(pre = true, n = 1, norm: op = none, c = 4):
 variant one = N()
 variant two = N(false, 2, bn)
 """,
+    "children of one name under conditions of which one is given": """
+block Way(c, near = false, far = false):
+    if near:
+        conv: conv 1x1, c
+    if not near and not far:
+        conv: conv 3x3, c
+        relu
+    if far:
+        conv:
+            conv 5x5, c -> bn
+
+net N(far = false, c = 4):
+    input 4, 8x8
+    a: Way c, near=true
+    b: Way 2*c
+    d: Way c, far=true
+    e: Way c, far=far
+    gap
+
+variant one = N()
+variant two = N(true, 3)
+""",
     "the last of a list that is a cell of a table": """
 block Tail(c: list, k = 0):
     for i, w in enumerate(c):

@@ -1067,7 +1067,7 @@ def test_a_text_without_proof_is_written_plainly(monkeypatch: pytest.MonkeyPatch
 
     texts: list[str] = []
 
-    def doubtful(net: Any, model: nn.Module, shapes: Any) -> Any:
+    def doubtful(net: Any, *_: Any) -> Any:
         texts.append(net.recipe.net.file.source.text)
         return (Check("keys of the state", "another order", len(texts) != 1),)
 
@@ -1106,7 +1106,7 @@ def test_blocks_that_cannot_be_emitted_are_written_apart(monkeypatch: pytest.Mon
 
     texts: list[str] = []
 
-    def doubtful(net: Any, model: nn.Module, shapes: Any) -> Any:
+    def doubtful(net: Any, *_: Any) -> Any:
         text = net.recipe.net.file.source.text
         texts.append(text)
         if len(texts) == 1:

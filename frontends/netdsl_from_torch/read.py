@@ -115,9 +115,13 @@ class Model:
                 weights = import_module("torchvision.models").get_model_weights(name)
             except ValueError:  # a function that is not registered
                 weights = ()
-            if len(weights):
-                crop = getattr(weights.DEFAULT.transforms(), "crop_size", SIDES)
-                return (3, crop[0], crop[0])
+            if len(weights):  # some were trained at a size that only a model made for them takes
+                crops = [
+                    getattr(one.transforms(), "crop_size", SIDES)[0] for one in (weights.DEFAULT, *weights)
+                ]
+                shapes = [(3, crop, crop) for crop in dict.fromkeys(crops)]
+                found = first_that_runs(self.model, shapes) if len(shapes) > 1 else None
+                return shapes[0] if found is None else (*found,)
         return self._guessed()
 
     def _guessed(self) -> tuple[int, ...]:

@@ -506,7 +506,7 @@ class Conditions(Lists):
         name = self.evaluator.text(label, place.env, place.source) if isinstance(label, tree.Tree) else label
         others = self.under.get((id(place.scope), name or ""), ())
         if name in place.scope.taken and others:
-            if all(any(self.sure(negated(test)) for test in path) for path in others):
+            if not any(all(map(self.sure, path)) for path in others):
                 del place.scope.taken[name]
         found = super().child(place, label, span, op)
         here = id(place.scope), found
