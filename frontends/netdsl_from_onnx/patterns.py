@@ -53,7 +53,7 @@ class Patterns:
     def _find(self, index: int, node: onnx.NodeProto) -> None:
         """Find the pattern of which a node does the work."""
         if node.op_type == "Mul":
-            self._silu(index) or self._hardswish(index)
+            self._gated(index, "Sigmoid", "silu") or self._gated(index, "HardSigmoid", "hardswish")
         elif node.op_type == "Erf":
             self._gelu(index)
         elif node.op_type == "MatMul" or (node.op_type == "Conv" and len(node.input) == 2):
@@ -111,30 +111,16 @@ class Patterns:
 
     # ---------------------------------------------------------------- patterns
 
-    def _silu(self, index: int) -> bool:
-        """Find x * sigmoid(x), which torch's newer exporter says to be silu or not."""
+    def _gated(self, index: int, gates: str, name: str) -> bool:
+        """Find x * sigmoid(x), or of another gate, which torch's newer exporter says to be one function or not."""
         a, b = self.nodes[index].input
         for x, gate in ((a, b), (b, a)):
-            at = self._maker(gate, "Sigmoid")
+            at = self._maker(gate, gates)
             if at is None or self.nodes[at].input[0] != x or self._reader(at, "Mul") is None:
                 continue
             said = function(self.nodes[index])
-            if "silu" in said or not said:
-                self.functions[index] = ("silu", x)
-                self.skipped.add(at)
-                return True
-        return False
-
-    def _hardswish(self, index: int) -> bool:
-        """Find x * hardsigmoid(x)."""
-        a, b = self.nodes[index].input
-        for x, gate in ((a, b), (b, a)):
-            at = self._maker(gate, "HardSigmoid")
-            if at is None or self.nodes[at].input[0] != x or self._reader(at, "Mul") is None:
-                continue
-            said = function(self.nodes[index])
-            if "hardswish" in said or not said:
-                self.functions[index] = ("hardswish", x)
+            if name in said or not said:
+                self.functions[index] = (name, x)
                 self.skipped.add(at)
                 return True
         return False

@@ -9,6 +9,8 @@ from itertools import pairwise, takewhile
 import onnx
 from torch import nn
 
+from netdsl.elaborate.names import class_name
+
 _SCOPES = "pkg.torch.onnx.name_scopes"
 _CLASSES = "pkg.torch.onnx.class_hierarchy"
 _QUOTED = re.compile(r"'([^'\\]*)'")
@@ -121,7 +123,7 @@ def _class(path: str) -> str:
     """Return a name for the class of a module of which only the path is known."""
     words = [part for part in path.split(".") if not part.isdigit()]
     stem = re.sub(r"\d+$", "", words[-1]) if words else ""
-    return "".join(word[:1].upper() + word[1:] for word in re.split("_+", stem)) or "Block"
+    return class_name(stem) or "Block"
 
 
 class Modules:

@@ -1,4 +1,4 @@
-"""Which names a spec may not give, because emitted code needs them for itself."""
+"""Which names a spec may not give, because emitted code needs them for itself; what is called after a label."""
 
 from __future__ import annotations
 
@@ -52,6 +52,11 @@ GLOBALS = frozenset(
 
 LIKE_NUMBERS = ("l", "O", "I")
 """Names that are hard to tell from a number: no parameter has one, and no variable of emitted code."""
+
+
+def class_name(label: str) -> str:
+    """Return what the class of something is called that has only a label: `AttnPool` of `attn_pool`."""
+    return "".join(part[:1].upper() + part[1:] for part in re.split("[_.-]", label))
 
 
 def readable(name: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from netdsl import __version__
 from netdsl.diagnostics import Diagnostic, NetError
-from netdsl.elaborate.names import readable, reserved_attribute, reserved_name
+from netdsl.elaborate.names import class_name, readable, reserved_attribute, reserved_name
 from netdsl.elaborate.values import MISSING, BlockDecl, OpValue, RowValue, TableValue, Wire, show
 from netdsl.emission import dotted, prose
 from netdsl.emission.code import Arg, Call, Const, Context, Expr, Listed, Lowered, Name, Param, children
@@ -471,8 +471,7 @@ class ModuleText(ABC):
         key = item.key if not item.by_position else ""
         if item.name is not None:  # a label with numbers
             key = "".join(part for part in item.name.args if isinstance(part, str))
-        label = "".join(part[:1].upper() + part[1:] for part in re.split("[_.-]", key))
-        function = Function(staged, item.items, "chain", label or "Steps", item.key)
+        function = Function(staged, item.items, "chain", class_name(key) or "Steps", item.key)
         function.first, function.counts = item.first, item.counts
         read = list(dict.fromkeys(item.reads()))
         outside = self.outside(staged)

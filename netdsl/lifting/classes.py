@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
+from netdsl.elaborate.names import class_name
 from netdsl.ir.graph import Scope
 
 
@@ -22,9 +23,7 @@ def class_names(tree: Scope) -> dict[str, str]:
     for scope in scopes:
         stem = re.sub(r"\d+$", "", scope.block)
         own = stem if {stem, scope.block} <= lists else scope.block
-        found[scope.path] = own or "".join(
-            part[:1].upper() + part[1:] for part in re.split("[_.-]", scope.name)
-        )
+        found[scope.path] = own or class_name(scope.name)
     return found
 
 
