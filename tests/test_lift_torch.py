@@ -1038,6 +1038,37 @@ def test_shapes_that_do_not_fit_are_refused(name: str) -> None:
         WRONG[name](empty(2, 6, 8, 8))
 
 
+@pytest.mark.parametrize("drawn", [0.0, 0.5])
+def test_what_trains_as_it_evaluates_is_multiplied_once_in_both(
+    monkeypatch: pytest.MonkeyPatch, drawn: float
+) -> None:
+    ran: list[Any] = []
+
+    class Counting(Once):
+        def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            begun = self._room
+            made = super().__torch_dispatch__(function, types, args, kwargs)
+            ran.extend([function] if function in PRODUCTS and self._room < begun else [])
+            return made
+
+    monkeypatch.setattr(proof, "Once", Counting)
+    layers = [nn.Conv2d(6, 4, 3), nn.ReLU(), nn.Dropout(drawn), nn.Conv2d(4, 3, 3)]
+    found = lift(nn.Sequential(*layers), MAP)
+    assert all(check.ok and "float64" not in check.said for check in found.checks)
+    assert len(ran) == (2 if drawn == 0 else 4)
+
+
+def test_the_size_of_several_is_one_that_the_model_runs_on() -> None:
+    """Some of its weights are for a model that is made for larger images."""
+    from netdsl_from_torch.read import Model
+
+    with torch.device("meta"):
+        model = import_torchvision().models.vit_h_14()
+    one = Model.__new__(Model)
+    one.model, one.source = model, "torchvision:vit_h_14"
+    assert one._usual() == (3, 224, 224)
+
+
 MULTIPLYING = {
     "conv": (lambda: nn.Conv2d(6, 9, 3, 2, groups=3), MAP),
     "upconv": (lambda: nn.ConvTranspose2d(6, 4, 3, 2), MAP),
@@ -1087,7 +1118,7 @@ def test_a_text_that_cannot_be_built_is_written_plainly(monkeypatch: pytest.Monk
 
     texts: list[str] = []
 
-    def unbuilt(net: Any, model: nn.Module, shapes: Any) -> Any:
+    def unbuilt(net: Any, *_: Any) -> Any:
         texts.append(net.recipe.net.file.source.text)
         if len(texts) != 2:
             net.build("no such backend")
