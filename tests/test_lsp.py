@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from itertools import count
 from pathlib import Path
@@ -437,6 +439,89 @@ async def test_outline_folding_and_symbols(client: LanguageClient) -> None:
     assert sorted((one.start_line, one.end_line) for one in folds) == [(0, 2), (4, 9), (11, 12)]
     symbols = await client.workspace_symbol_async(types.WorkspaceSymbolParams("smll"))
     assert any(one.name == "Small" and one.location.uri == editor.uri for one in symbols or ())  # type: ignore[union-attr]
+
+
+async def test_symbols_of_files_that_are_not_open(client: LanguageClient, tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / ".hidden").mkdir()
+    for name in ("one.net", "deep/two.net", ".hidden/three.net"):
+        (tmp_path / name).write_text(NET.replace("Small", "Lonely"))
+    (tmp_path / "broken.net").write_bytes(b"\xff\xfe")
+    folder = types.WorkspaceFolder(tmp_path.as_uri(), "here")
+    for added, removed, wanted in (((folder,), (), {"one.net", "deep/two.net"}), ((), (folder,), set())):
+        event = types.WorkspaceFoldersChangeEvent(added, removed)
+        client.workspace_did_change_workspace_folders(types.DidChangeWorkspaceFoldersParams(event))
+        found = await client.workspace_symbol_async(types.WorkspaceSymbolParams("lonely")) or ()
+        names = {
+            one.location.uri.removeprefix(f"{tmp_path.as_uri()}/") for one in found if one.name == "Lonely"
+        }
+        assert names == wanted
+        if added:  # one that changes is read anew, and one that is open is what the editor has
+            assert {one.location.range.start.line for one in found if one.name == "Lonely"} == {4}  # type: ignore[union-attr]
+            (tmp_path / "one.net").write_text("# above\n" + NET.replace("Small", "Lonely"))
+            Editor(client, NET.replace("Small", "Lonely7"), uri=(tmp_path / "deep" / "two.net").as_uri())
+            again = await client.workspace_symbol_async(types.WorkspaceSymbolParams("lonely")) or ()
+            lines = {one.name: one.location.range.start.line for one in again}  # type: ignore[union-attr]
+            assert (lines["Lonely"], lines["Lonely7"]) == (5, 4)
+
+
+async def test_on_a_port() -> None:
+    """It answers there as on its streams, and ends when it is told to."""
+    await asyncio.to_thread(talk_on_a_port)
+
+
+def talk_on_a_port() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen([*SERVER, "--tcp", str(port)], env=ENVIRONMENT)
+    try:
+        deadline = time.monotonic() + WAIT
+        while True:
+            try:
+                stream = socket.create_connection(("127.0.0.1", port), timeout=WAIT)
+                break
+            except OSError:
+                assert process.poll() is None
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+        with stream, stream.makefile("rwb") as file:
+
+            def tell(method: str, params: object, **more: object) -> None:
+                body = json.dumps({"jsonrpc": "2.0", "method": method, "params": params, **more}).encode()
+                file.write(b"Content-Length: %d\r\n\r\n" % len(body) + body)
+                file.flush()
+
+            def hear(wanted: Callable[[Any], bool]) -> Any:
+                while True:
+                    length = 0
+                    while line := file.readline().strip():
+                        name, _, value = line.partition(b":")
+                        length = int(value) if name.lower() == b"content-length" else length
+                    message = json.loads(file.read(length))
+                    if wanted(message):
+                        return message
+
+            tell("initialize", {"processId": None, "rootUri": None, "capabilities": {}}, id=1)
+            answer = hear(lambda message: message.get("id") == 1)
+            assert answer["result"]["serverInfo"]["name"] == "netdsl"
+            tell("initialized", {})
+            item = {
+                "uri": "file:///a.net",
+                "languageId": "netdsl",
+                "version": 1,
+                "text": "net A:\n    input 3, 8x8\n    rlu\n",
+            }
+            tell("textDocument/didOpen", {"textDocument": item})
+            said = hear(lambda message: message.get("method") == "textDocument/publishDiagnostics")
+            assert [one["code"] for one in said["params"]["diagnostics"]] == ["E201"]
+            tell("shutdown", None, id=2)
+            assert hear(lambda message: message.get("id") == 2)["result"] is None
+            tell("exit", None)
+        assert process.wait(WAIT) == 0
+    finally:
+        process.kill()
+        process.wait()
 
 
 async def test_words_have_kinds(client: LanguageClient) -> None:

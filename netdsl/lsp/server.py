@@ -22,6 +22,7 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 from pygls.protocol import LanguageServerProtocol, lsp_method
+from pygls.uris import to_fs_path
 
 from netdsl import __version__
 from netdsl.diagnostics import Diagnostic, NetError
@@ -675,22 +676,28 @@ async def _symbols(ls: Server, params: types.DocumentSymbolParams) -> list[types
 async def _workspace_symbols(
     ls: Server, params: types.WorkspaceSymbolParams
 ) -> list[types.SymbolInformation]:
-    """Answer with the declarations of what is open, and of what that imports."""
+    """Answer with the declarations of what is open, of what that imports, and of the workspace's files."""
+    workspace = ls.workspace
+    folders = [one.uri for one in workspace.folders.values()] or [workspace.root_uri or ""]
+    paths = [path for uri in folders if uri.startswith("file:") and (path := to_fs_path(uri))]
 
     def look() -> list[types.SymbolInformation]:
-        found: dict[tuple[str, int], types.SymbolInformation] = {}
+        texts: dict[str, tuple[Index, Text]] = {}
         for document in [*ls.texts.open.values()]:
-            index = ls.texts.index(document)
-            for one, uri in _around(ls, index, document):
-                text = ls.texts.text_of(one.source)
-                for entry in outline(one.file, one.source.text):
-                    if _matches(params.query, entry):
-                        place = types.Location(uri=uri, range=text.range(entry.name_start, entry.name_end))
-                        kind = convert.SYMBOLS[entry.kind]
-                        found[uri, entry.start] = types.SymbolInformation(
-                            name=entry.name, kind=kind, location=place
-                        )
-        return list(found.values())
+            for one, uri in _around(ls, ls.texts.index(document), document):
+                texts[uri] = one, ls.texts.text_of(one.source)
+        for document in ls.texts.files(paths):
+            texts.setdefault(document.uri, (ls.texts.index(document), document.text))
+        return [
+            types.SymbolInformation(
+                name=entry.name,
+                kind=convert.SYMBOLS[entry.kind],
+                location=types.Location(uri=uri, range=text.range(entry.name_start, entry.name_end)),
+            )
+            for uri, (index, text) in texts.items()
+            for entry in outline(index.file, index.source.text)
+            if _matches(params.query, entry)
+        ]
 
     return await ls.ask(look)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from pathlib import Path
 
 from pygls.uris import from_fs_path
 
-from netdsl import api, data
+from netdsl import api, data, reading
 from netdsl.elaborate.files import Importer
 from netdsl.ide.index import Index, Library
 from netdsl.lsp.document import Document, Text
@@ -15,6 +17,8 @@ from netdsl.source import Source
 
 MOST = 256
 """How many texts of files that are not open are kept."""
+FOLDERS = 2_000
+"""How many folders are looked into for specs."""
 
 
 class Workspace:
@@ -28,6 +32,8 @@ class Workspace:
         """Texts that were imported, by their keys: a text that is still the same stays the same object."""
         self._texts: dict[Source, Text] = {}
         self._libraries: dict[str, Library] = {}
+        self._found: dict[str, tuple[reading.Stamp | None, Document]] = {}
+        """Specs of the workspace, as they were when somebody looked for names, by their paths."""
         self.asked: dict[str, set[str]] = {}
         """By the URI of an open text the keys of what it imports, and of files that it might."""
 
@@ -83,6 +89,24 @@ class Workspace:
         self._files[source.key] = source
         return source
 
+    def files(self, folders: Iterable[str]) -> list[Document]:
+        """Return specs in folders that are not open, at most `MOST`; what is hidden or cannot be read is left out."""
+        opened = {one.source.key for one in [*self.open.values()]}
+        found: dict[str, tuple[reading.Stamp | None, Document]] = {}
+        for path in islice(_specs(folders), MOST):
+            stamp, uri = reading.stamp(path), from_fs_path(path)
+            known = self._found.get(path)
+            if uri is None or (known is None and stamp is None):
+                continue
+            if known is None or known[0] != stamp:
+                try:
+                    known = stamp, Document(uri, 0, Text(reading.text(Path(path)), self.encoding))
+                except reading.Unreadable:
+                    continue
+            found[path] = known
+        self._found = found
+        return [one for _, one in found.values() if one.source.key not in opened]
+
     def dependants(self, key: str) -> list[Document]:
         """Return the open texts that import a file, or would if it were there."""
         return [
@@ -120,3 +144,13 @@ class Workspace:
         if source not in self._texts:
             self._texts[source] = Text(source.text, self.encoding)
         return self._texts[source]
+
+
+def _specs(folders: Iterable[str]) -> Iterator[str]:
+    """Yield the paths of specs in folders, in a fixed order."""
+    walks = chain.from_iterable(map(os.walk, dict.fromkeys(map(os.path.realpath, folders))))
+    for folder, inner, names in islice(walks, FOLDERS):
+        inner[:] = sorted(one for one in inner if not one.startswith(".") and one != "node_modules")
+        yield from (
+            os.path.join(folder, one) for one in sorted(names) if one.endswith(".net") and one[0] != "."
+        )
