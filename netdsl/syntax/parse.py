@@ -18,6 +18,7 @@ from netdsl.syntax.tokens import MAX_ERRORS, Fault, Gap, LogicalLine, Token, log
 _LARGE = 200_000
 """Recovery parses anew for each error, so a file of more tokens stops at the first."""
 _CHARACTER, _STRING, _UNCLOSED, _BODY, _NESTING, _RESERVED = "E101", "E102", "E103", "E108", "E110", "E114"
+_TAB = "E104"
 _DECLARES = frozenset("AT BLOCK DEF DEFAULT IMPORT INIT INLINE NET TABLE VARIANT".split())
 
 
@@ -84,10 +85,15 @@ def _line_of(fault: Fault, lines: list[LogicalLine]) -> int:
 def _readable_part(file: tree.File, lines: list[LogicalLine], faults: list[Fault]) -> tree.File:
     """Return a tree in which declarations are broken, too, that have a fault which no `Broken` is about.
 
-    What begins no declaration belongs to the one above it. A fault between two may be of either.
+    What begins no declaration belongs to the one above it. A fault between two may be of either. A tab is read as the
+    four spaces that it looks like, so that nothing is unknown by it.
     """
     gaps = [piece for piece in tree.pieces(file) if isinstance(piece, tree.Broken)]
-    said = [one for one in faults if one.colon or any(gap.start <= one.start <= gap.end for gap in gaps)]
+    said = [
+        one
+        for one in faults
+        if one.colon or one.code == _TAB or any(gap.start <= one.start <= gap.end for gap in gaps)
+    ]
     if len(said) == len(faults):
         return file
     starts = [0]
