@@ -70,14 +70,17 @@ function closing(text) {
   return -1;
 }
 
-/** Tell whether a text goes on with indices and attributes, and then is multiplied: `[i].n * conv`. */
+/**
+ * Tell whether a text goes on with indices and attributes, and then is multiplied: `[i].n * conv`. A bracket that is
+ * closed on another line is an index if nothing stands before it: a list that is given to an op stands apart.
+ */
 function counts(text) {
   for (;;) {
-    text = text.trimStart();
-    const attribute = /^\.\s*[A-Za-z_]\w*/.exec(text);
-    const end = attribute ? attribute[0].length : text[0] === "[" ? closing(text) : -1;
-    if (end < 0) return /^\*(?!\*)/.test(text);
-    text = text.slice(end);
+    const next = text.trimStart();
+    const attribute = /^\.\s*[A-Za-z_]\w*/.exec(next);
+    const end = attribute ? attribute[0].length : next[0] === "[" ? closing(next) : -1;
+    if (end < 0) return text[0] === "[" || /^\*(?!\*)/.test(next);
+    text = next.slice(end);
   }
 }
 

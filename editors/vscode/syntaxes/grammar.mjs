@@ -38,8 +38,10 @@ const parentheses = nest("\\(", "\\)", "|");
 /** Indices and attributes, at least one, and a `*`. */
 const counting = (gap = String.raw`\s*`) =>
   String.raw`${gap}(?:\.\s*${word}|${index})(?:\s*\.\s*${word}|\s*${index})*${times}`;
+/** An index that is closed on another line; a list that is given to an op stands apart. */
+const broken = String.raw`(?:\.\s*${word}|${index})*\[(?:[^\[\]"#]|${string}|${index})*(?:#.*)?$`;
 /** What follows a word that could open a statement, and is a name. */
-const named = (gap) => String.raw`\s*[:=,.]|${times}|${counting(gap)}`;
+const named = (gap) => String.raw`\s*[:=,.]|${times}|${counting(gap)}|${broken}`;
 // a bracket that is never closed ends there
 const mended = String.raw`(?=^(?:inline block|block|net|table|variant|def|import) [A-Za-z_])`;
 const first = String.raw`(?:\s+(first)\b(?!\s*[=(]))?`;
@@ -85,9 +87,9 @@ const expected = (begin, beginCaptures, inBrackets) => ({
     { match: String.raw`(?:(${size})|(${number}))\s*(\*)(?!\*)`, captures: scopes("constant.numeric.size", "constant.numeric", OPERATOR) },
     { match: String.raw`(?!(?:${fixed})\b)(${word})\s*(\*)(?!\*)`, captures: scopes(NAME, OPERATOR) },
     {
-      begin: String.raw`(?!(?:${fixed})\b)(${word})(?=${counting()})`,
+      begin: String.raw`(?!(?:${fixed})\b)(${word})(?=${counting()}|${broken})`,
       beginCaptures: scopes(NAME),
-      end: String.raw`(\*)`,
+      end: String.raw`(\*)|(?=->|[,:|)])|${mended}`,
       endCaptures: scopes(OPERATOR),
       patterns: include("values"),
     },
