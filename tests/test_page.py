@@ -75,6 +75,25 @@ def test_a_line_has_what_begins_in_it() -> None:
     assert lines[4]["params"]["share"] == net.layer_costs["conv1"].params / net.cost().params
 
 
+def test_lines_that_the_net_does_not_reach_are_as_another_has_them() -> None:
+    text = "net A(deep = false):\n    input 3, 8x8\n    if deep:\n        conv 3x3, 4\n    relu\n\n"
+    text += "variant shallow = A()\nvariant deep = A(deep=true)\n\nnet B:\n    input 1, 4x4\n    tanh\n"
+    first = asked("analysis", text=text, net="shallow")
+    assert first["further"] == ["deep", "b"]
+    assert 4 not in {line["line"] for line in first["lines"]}
+    second = asked("analysis", text=text, net="shallow", others=["deep"])
+    assert second["further"] == ["b"]
+    lines = {line["line"]: line for line in second["lines"]}
+    assert (lines[4]["net"], lines[4]["shapes"], lines[4]["params"]["share"]) == ("deep", "4x8x8", 0)
+    assert [lines[at]["net"] for at in (2, 5)] == ["", ""]
+    assert lines[5]["shapes"] == "3x8x8"
+    third = asked("analysis", text=text, net="shallow", others=["deep", "gone", "b"])
+    assert third["further"] == []
+    assert {line["line"]: line["net"] for line in third["lines"]}[12] == "b"
+    assert {**third, "lines": [], "further": []} == {**first, "lines": [], "further": []}
+    assert asked("analysis", text=NET)["further"] == []
+
+
 def test_bodies_have_sums_and_no_part_of_the_whole() -> None:
     text = "net A:\n    input 4, 8x8\n    add:\n        a: conv 3x3, 4\n        identity\n"
     lines = {line["line"]: line for line in asked("analysis", text=text)["lines"]}

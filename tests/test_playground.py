@@ -233,6 +233,17 @@ def test_errors_are_shown_where_they_are(shown: Shown) -> None:
     keep(tab, "errors")
 
 
+def test_lines_of_other_nets_follow_when_nobody_types(shown: Shown) -> None:
+    text = SMALL + "\nnet Other:\n    input 1, 8x8\n    tanh\n\nnet Third:\n    input 2, 4x4\n    relu\n"
+    tab = shown.open(link(text, net="small"))
+    tab.locator("body[data-reached='2']").wait_for(timeout=WAIT)
+    hints = tab.locator("#editor .hint.shape")
+    expect(hints.filter(has_text="1x8x8 in other")).to_have_count(2)
+    expect(hints.filter(has_text="2x4x4 in third")).to_have_count(2)
+    expect(hints.filter(has_text="8x16x16")).to_have_count(2)
+    expect(tab.locator("#totals")).to_contain_text(human(netdsl.loads(text, net="small").cost().params))
+
+
 def test_a_fix_mends_the_spec(shown: Shown) -> None:
     text = SMALL.replace("    relu\n", "    relu\n    relu\n")
     tab = shown.open(link(text, tab="lint"))

@@ -19,15 +19,20 @@ from typing import Any
 from urllib.parse import unquote, urldefrag
 
 import pytest
+from node import needs_node
 from test_browser import CHROMIUM
+from test_playground import WAIT, dist
 
 from netdsl import api
 from netdsl.codes import CODES
+from netdsl.cost.table import human
 from netdsl.lint.rules import catalogue as rules
 from netdsl.ops import catalogue as ops
 from netdsl.syntax.words import WORDS
 
 pytestmark = pytest.mark.skipif(find_spec("sphinx") is None, reason='no Sphinx: pip install ".[site]"')
+
+__all__ = ["dist"]  # the playground, built once for all tests
 
 ROOT = Path(__file__).parents[1]
 OPENED = "playground/index.html"
@@ -132,8 +137,34 @@ def look(site: Path) -> None:
         ):
             tab.goto(f"{home}/search.html?q={asked}")
             tab.locator(f'#search-results li:nth-child(-n+2) a[href="{place}"]').first.wait_for()
+        frames(tab, home)
         server.shutdown()
     assert said == []
+
+
+def frames(tab: Any, home: str) -> None:
+    """Open specs in the playground within a page, one at a time, and close it."""
+    tab.set_viewport_size({"width": 400, "height": 900})
+    tab.goto(f"{home}/errors.html")
+    links = tab.locator(".open-in-playground a")
+    assert links.count() > 10
+    frame = tab.locator("iframe[title='the spec in the playground']")
+    for at in (0, 7):
+        wanted = links.nth(at).get_attribute("href")
+        links.nth(at).click()
+        assert frame.count() == 1
+        assert frame.get_attribute("src") == f"{home}/{wanted}"
+        assert tab.frame_locator("iframe").locator("p").text_content() == "a playground"
+        assert not links.nth(at).is_visible()
+        assert tab.evaluate("document.documentElement.scrollWidth") <= 400
+    assert links.nth(0).is_visible()
+    tab.keyboard.press("Enter")  # on `close`, which has the focus
+    assert frame.count() == 0
+    assert links.nth(7).evaluate("link => link === document.activeElement")
+    with tab.context.expect_page() as other:
+        links.nth(7).click(modifiers=["Control"])
+    other.value.close()
+    assert frame.count() == 0
 
 
 def test_the_site(tmp_path: Path) -> None:
@@ -142,7 +173,7 @@ def test_the_site(tmp_path: Path) -> None:
 
     playground = tmp_path / "dist"
     playground.mkdir()
-    (playground / "index.html").write_text("<!doctype html><title>a playground</title>")
+    (playground / "index.html").write_text("<!doctype html><title>a playground</title><p>a playground</p>")
     site_pages.write(tmp_path / "pages")
     site = tmp_path / "site"
     assert sphinx(tmp_path / "pages", site, "-D", f"netdsl_playground={playground}") == ""
@@ -222,6 +253,38 @@ def test_the_playground_is_linked_as_soon_as_it_is_there(tmp_path: Path) -> None
     assert opened(site, found, "index.html") == ["net N:\n    input 3, 8x8\n    relu\n"]
     assert "playground/index.html" in found["index.html"].targets
     assert (site / "playground" / "index.html").read_text() == "<!doctype html>"
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt-get install chromium")
+@needs_node
+def test_a_spec_opens_in_its_page(dist: Path, tmp_path: Path) -> None:
+    """The playground itself, in a frame: it shows the spec that the link has."""
+    from playwright.sync_api import expect, sync_playwright
+
+    pages, site = tmp_path / "pages", tmp_path / "site"
+    pages.mkdir()
+    text = "net Small:\n    input 3, 8x8\n    conv 3x3, 16\n    gap\n    fc 10\n"
+    (pages / "index.md").write_text(f"# A page\n\n```net\n{text}```\n\nMore.\n")
+    assert sphinx(pages, site, "-D", f"netdsl_playground={dist}") == ""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(site)))
+    with sync_playwright() as playwright, server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--disable-gpu"])
+        said: list[str] = []
+        for width, scheme in ((400, "light"), (1600, "dark")):
+            view = {"width": width, "height": 900}
+            tab = browser.new_context(viewport=view, color_scheme=scheme).new_page()  # type: ignore[arg-type]
+            tab.on("console", lambda message: said.append(message.text))
+            tab.goto(f"http://127.0.0.1:{server.server_port}/index.html")
+            tab.get_by_text("open in the playground").click()
+            inner = tab.frame_locator("iframe")
+            inner.locator("body[data-first]").wait_for(timeout=WAIT)
+            expect(inner.locator("#totals")).to_contain_text(human(api.loads(text).cost().params))
+            assert tab.evaluate("document.documentElement.scrollWidth") <= width
+            if folder := os.environ.get("NETDSL_SCREENSHOTS"):
+                tab.screenshot(path=str(Path(folder) / f"site-{width}-{scheme}.png"))
+            assert said == []
+        server.shutdown()
 
 
 def test_where_the_repository_is_on_a_host_files_lead_there() -> None:

@@ -178,6 +178,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_lexer("net", NetLexer)
     app.add_transform(NamedSections)
     app.add_css_file("pictures.css")
+    app.add_js_file("playground.js", loading_method="defer")
     app.connect("config-inited", find_playground)
     app.connect("doctree-resolved", link_specs)
     app.connect("html-page-context", add_context)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from netdsl import api
@@ -118,7 +118,7 @@ class Look:
         stem = self.source.name.replace("\\", "/").rpartition("/")[2].removesuffix(".net")
         return next((one for one in (net, stem, *self.recipes) if one in self.recipes), "")
 
-    def analysis(self, net: str = "", others: Iterable[str] = ()) -> Analysis:
+    def analysis(self, net: str = "", others: Collection[str] = ()) -> Analysis:
         """Return what there is to say of the text with a net of it.
 
         Lines that the net does not reach take their facts from the first of `others` that does.
@@ -141,6 +141,14 @@ class Look:
             seen.macs if network is not None else None,
             network is not None,
             network,
+        )
+
+    def further(self, shown: str, others: Collection[str] = ()) -> list[str]:
+        """Return the nets that may reach lines which none of these does, and so are still to be looked at."""
+        known = (shown, *others)
+        reached = {at for name in known if name for at in self.seen(name).lines}
+        return (
+            [net for net in self.nets if net not in known] if len(reached) < len(self.pieces.starts) else []
         )
 
     def seen(self, net: str) -> _Seen:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_left
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, lru_cache
 from itertools import count
 from typing import Any
@@ -139,13 +139,18 @@ def _net(text: str, net: str) -> Network:
     return network or Network(api.recipe(look.file, name, {}, {}))
 
 
-def analysis(text: str, net: str = "") -> Json:
-    """Return what is shown while somebody types: what is wrong, what each line makes and costs, and all of it."""
+def analysis(text: str, net: str = "", others: Sequence[str] = ()) -> Json:
+    """Return what is shown while somebody types: what is wrong, what each line makes and costs, and all of it.
+
+    Lines that the net does not reach are as `others` have them; `further` are nets that may reach what these do not.
+    """
     look = _looked(text)
-    found = look.analysis(net)
+    known = [name for name in others if name in look.nets]
+    found = look.analysis(net, known)
     return {
         "net": found.net,
         "nets": list(found.nets),
+        "further": look.further(found.net, known),
         "diagnostics": [_diagnostic(one, text) for one in found.diagnostics],
         "lines": _margin(found),
         "totals": _totals(found),
@@ -165,7 +170,8 @@ def _totals(found: Analysis) -> Json | None:
 def _margin(found: Analysis) -> list[Json]:
     """Return what stands beside each line: the costs of what begins there, and what flows behind it.
 
-    The sums of bodies are said too, but have no part of the whole: the lines in them have.
+    The sums of bodies are said too, but have no part of the whole: the lines in them have. Nor have lines that only
+    another net reaches, whose name is said.
     """
     source, text = found.source, found.source.text
     shown = []
@@ -173,11 +179,14 @@ def _margin(found: Analysis) -> list[Json]:
         last = row[-1]
         body = text[last.end : last.end + 1] == ":"
         params, macs = hints.costs(row)
+        other = last.net if last.net != found.net else ""
+        alone = body or other
         shown.append(
             {
                 "line": source.position(row[0].start)[0],
-                "params": _amount(params, 0 if body else found.params or 0),
-                "macs": _amount(macs, 0 if body else found.macs or 0),
+                "net": other,
+                "params": _amount(params, 0 if alone else found.params or 0),
+                "macs": _amount(macs, 0 if alone else found.macs or 0),
                 "shapes": hints.shapes(last),
                 "copies": last.copies,
                 "about": hints.tooltip(row, found.net),

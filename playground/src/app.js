@@ -137,12 +137,16 @@ const spec = editor(by("editor"), {
   changed, ask: (what, request) => ask(what, what === "told" ? { ...request, net: stored.net ?? "" } : request),
 });
 
-const analyse = async () => {
+let further; // the time at which another net is looked at
+
+/** Look at the spec; lines that the net does not reach are as `others` have them. */
+const analyse = async (others = []) => {
+  clearTimeout(further);
   const text = spec.text, net = stored.net ?? "";
   if (text.length > MOST_TEXT) return problem(`the text has more than ${MOST_TEXT.toLocaleString("en")} characters, which is too much for this page`);
   let answer;
   try {
-    answer = await first.ask("analysis", { text, net }, { seconds: SECONDS });
+    answer = await first.ask("analysis", { text, net, others }, { seconds: SECONDS });
   } catch (error) {
     if (spec.text !== text) return;
     return problem(error instanceof Stopped ? `${error.message}. The next change is looked at again.` : error.message);
@@ -151,7 +155,11 @@ const analyse = async () => {
   if (answer.errors) return problem(answer.errors[0].message, answer.errors);
   const value = answer.value;
   analysed = { text, ...value };
-  spec.show(value);
+  spec.show(value, !others.length);
+  // what other nets alone reach can wait: one of them at a time, so that typing waits for one at most
+  if (value.further.length) further = setTimeout(analyse, PAUSE, [...others, value.further[0]]);
+  document.body.dataset.reached = others.length;
+  if (others.length) return;
   problems(value.diagnostics);
   totals(value, answer.ms);
   menu(value);
@@ -372,7 +380,7 @@ const KEYS = [
 const dialog = make("dialog", { "aria-labelledby": "keys-title" },
   make("h2", { id: "keys-title" }, "Keys"),
   make("table", {}, KEYS.map(([key, does]) => make("tr", {}, make("td", {}, make("kbd", {}, key)), make("td", {}, does)))),
-  make("form", { method: "dialog" }, make("button", { autofocus: true, onclick: event => {
+  make("form", { method: "dialog" }, make("button", { onclick: event => {
     event.preventDefault();
     dialog.close();
   } }, "close")));

@@ -90,7 +90,7 @@ const arranged = (state, { lines, diagnostics }) => {
     const at = doc.line(one.line).from;
     if (one.params) sets.params.push(new Cost(one.params, "params", one.about).range(at));
     if (one.macs) sets.macs.push(new Cost(one.macs, "MACs", one.about).range(at));
-    if (one.shapes) shapes.set(one.line, one.shapes + (one.copies > 1 ? ` ×${one.copies}` : ""));
+    if (one.shapes) shapes.set(one.line, one.shapes + (one.copies > 1 ? ` ×${one.copies}` : "") + (one.net ? ` in ${one.net}` : ""));
   }
   for (const line of new Set([...shapes.keys(), ...wrong.keys()])) {
     const error = wrong.get(line), said = error ? error.message : shapes.get(line);
@@ -228,8 +228,9 @@ export const editor = (parent, { changed, ask, label = "spec", costs = true }) =
     edit(changes) {
       view.dispatch({ changes, userEvent: "input.fix", scrollIntoView: true });
     },
-    show(answer) {
-      view.dispatch(setDiagnostics(view.state, shownDiagnostics(view, answer.diagnostics)));
+    /** Show an answer of the analysis, or only the lines of it. */
+    show(answer, whole = true) {
+      if (whole) view.dispatch(setDiagnostics(view.state, shownDiagnostics(view, answer.diagnostics)));
       if (costs) view.dispatch({ effects: setFacts.of(arranged(view.state, answer)) });
     },
     go: (at, end) => goTo(view, at, end),
