@@ -153,7 +153,7 @@ def frames(tab: Any, home: str) -> None:
         wanted = links.nth(at).get_attribute("href")
         links.nth(at).click()
         assert frame.count() == 1
-        assert frame.get_attribute("src") == f"{home}/{wanted}"
+        assert frame.get_attribute("src") == f"{home}/{wanted}&tab=spec"
         assert tab.frame_locator("iframe").locator("p").text_content() == "a playground"
         assert not links.nth(at).is_visible()
         assert tab.evaluate("document.documentElement.scrollWidth") <= 400
@@ -280,6 +280,7 @@ def test_a_spec_opens_in_its_page(dist: Path, tmp_path: Path) -> None:
             inner = tab.frame_locator("iframe")
             inner.locator("body[data-first]").wait_for(timeout=WAIT)
             expect(inner.locator("#totals")).to_contain_text(human(api.loads(text).cost().params))
+            expect(inner.locator("#editor .hint.shape").filter(has_text="16x8x8")).to_be_visible()
             assert tab.evaluate("document.documentElement.scrollWidth") <= width
             if folder := os.environ.get("NETDSL_SCREENSHOTS"):
                 tab.screenshot(path=str(Path(folder) / f"site-{width}-{scheme}.png"))

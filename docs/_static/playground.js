@@ -11,7 +11,8 @@ document.addEventListener("click", event => {
     node.append(...inner);
     return node;
   };
-  const frame = made("iframe", { src: link.href, title: "the spec in the playground" });
+  const spec = "&tab=spec"; // the frame has no room for more beside it
+  const frame = made("iframe", { src: link.href + spec, title: "the spec in the playground" });
   const alone = made("a", { href: link.href, target: "_blank" }, "on a page of its own");
   const close = made("button", { type: "button" }, "close");
   const box = made("div", { className: "playground" }, made("p", {}, alone, " ", close), frame);
@@ -28,7 +29,7 @@ document.addEventListener("click", event => {
   alone.onclick = () => {
     try {
       const here = frame.contentWindow.location.href; // of what was written there is no address: it is kept
-      if (here !== "about:blank") alone.href = here;
+      if (here !== "about:blank") alone.href = here.replace(spec, "");
     } catch {
       // it is still where the link leads
     }
