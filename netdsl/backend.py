@@ -18,6 +18,8 @@ from netdsl.transforms.inference import Deployed, deployed
 if TYPE_CHECKING:
     from numpy import ndarray
 
+    from netdsl.transforms.towers import Towers
+
     Array = ndarray[Any, Any]
 
 GROUP = "netdsl.backends"
@@ -54,6 +56,14 @@ class FamilyBackend(Backend, Protocol):
 
     def files(self, nets: Sequence[Net]) -> Mapping[str, str]:
         """Return texts by names of files, the module first. Raises NetError."""
+
+
+@runtime_checkable
+class TowersBackend(Backend, Protocol):
+    """A backend that writes what runs a net on several devices, each with its share of the channels."""
+
+    def towers(self, plan: Towers) -> Mapping[str, str]:
+        """Return texts by names of files, what is called first. Raises NetError."""
 
 
 @runtime_checkable

@@ -793,6 +793,15 @@ CODES: dict[str, Code] = {
         "",
         "",
     ),
+    # ------------------------------------------------------------ towers
+    "E574": Code(
+        "a net that devices cannot share",
+        "Each device makes its share of the channels of every layer: of the filters of a convolution or fc, of what "
+        "treats channels, or groups of them, by themselves. What has weights for all channels at once has no share, "
+        "such as a norm over the channels, or groups that the number of devices does not divide.",
+        "",
+        "",
+    ),
     # ------------------------------------------------------------ lifting
     "E580": Code(
         "a model that cannot be read",

@@ -11,6 +11,7 @@ from netdsl.net import Net
 if TYPE_CHECKING:
     from netdsl.fit import Fit
     from netdsl.lint import Finding
+    from netdsl.transforms.towers import Towers
 
 __all__ = ["Network", "Recipe"]
 
@@ -62,6 +63,18 @@ class Network(Net):
         from netdsl.backend import emit
 
         return emit(self, backend)
+
+    def towers(self, devices: int = 2) -> Towers:
+        """Return the net on some devices, each of which makes its share of the channels of every layer.
+
+        That is how AlexNet was trained; see `netdsl.transforms.towers`.
+
+        Raises:
+            NetError: There are no such devices, or a layer cannot be shared.
+        """
+        from netdsl.transforms.towers import towers
+
+        return towers(self, devices)
 
     def build(self, backend: str = "torch", weights: Mapping[str, Any] | None = None) -> Any:
         """Return the module itself, with initial weights or with those given.

@@ -15,6 +15,7 @@ from netdsl_torch.lowering import LOWERINGS
 if TYPE_CHECKING:
     from netdsl.backend import Array, Runner, Tensor
     from netdsl.network import Network
+    from netdsl.transforms.towers import Towers
 
 __all__ = ["Backend"]
 
@@ -64,6 +65,12 @@ class Backend(Record):
 
             found[f"test_{name}.py"] = tests(nets, name)
         return found
+
+    def towers(self, plan: Towers) -> Mapping[str, str]:
+        """Return what runs a net on several devices, and what each of them does stage by stage."""
+        from netdsl_torch.towers import files
+
+        return files(plan, self)
 
     def layers(self, net: Net) -> Mapping[str, bool]:
         """Return by node whether it is an nn.Module, or `forward` calls a function."""

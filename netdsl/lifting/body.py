@@ -529,7 +529,7 @@ class Body:
         return found
 
     def _is_chain(self) -> bool:
-        """Tell whether the items are called by their positions and each reads what the one before makes."""
+        """Tell whether the items are called by their positions and each reads the value that the one before makes."""
         flow, position = self.scope.inputs, 0
         for item in self.scope.written:
             node = None if isinstance(item, Scope) else self.graph[item]
@@ -540,7 +540,7 @@ class Body:
             if not named or len(flow) != 1 or self._reads(item) != flow:
                 return False
             flow, position = self._makes(item), position + 1
-        return self.scope.outputs == flow
+        return len(flow) == 1 and self.scope.outputs == flow
 
     def _is_at(self, item: str | Scope, position: int) -> bool:
         """Tell whether an item is called by its position, or may be."""

@@ -244,6 +244,14 @@ class Op(Record, metaclass=Kind):
         """Return the weight with which it makes each channel `scale` times as large, but for its bias."""
         return weight * scale.reshape(-1, *[1] * (weight.ndim - 1))
 
+    def share(self, devices: int, own: Sequence[bool], *x: Shape) -> Op | None:
+        """Return what it is on one of some devices, each of which makes its share of the channels of the output.
+
+        Shares are blocks of as many neighbouring channels. `own` tells for each input whether the device has its
+        share of that, or all channels. None if that does not do. A norm over several channels has to say so.
+        """
+        return self if self.channelwise and all(own) else None
+
     @abstractmethod
     def infer(self, *x: Shape) -> Shape | tuple[Shape, ...]:
         """Return the shape of the output (a tuple of shapes if there are several); raise OpError."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 from typing import TYPE_CHECKING, ClassVar
 
@@ -212,6 +212,10 @@ class Conv(Convolution):
         """Return itself."""
         return self if type(self) is Conv else None
 
+    def share(self, devices: int, own: Sequence[bool], *x: Shape) -> Op | None:
+        """Return the convolution with its share of the filters, and of the groups if they can be divided."""
+        return _share(self, devices, own)
+
     @classmethod
     def examples(cls) -> Iterator[Example]:
         """Yield strides, padding, groups, dilation, no bias."""
@@ -373,6 +377,10 @@ class UpConv(Convolution):
         """Return itself."""
         return self if type(self) is UpConv else None
 
+    def share(self, devices: int, own: Sequence[bool], *x: Shape) -> Op | None:
+        """Return the convolution with its share of the filters, and of the groups if they can be divided."""
+        return _share(self, devices, own)
+
     def infer(self, *x: Shape) -> Shape:
         """Check groups and window; return channels x h' x w'."""
         c, *size = need_map(self.name, x[0])
@@ -456,3 +464,11 @@ class UpConv(Convolution):
         back = cls(channels=4, kernel=Dims((3, 3)), stride=2, pad=SAME, output_pad=1)
         yield Example(back, (x,))
         yield Example(back.replace(stride=3, pad=VALID, output_pad=2, groups=2), (x,))
+
+
+def _share(op: Conv | UpConv, devices: int, own: Sequence[bool]) -> Op | None:
+    """Return a device's share of a convolution: of groups that read its own channels alone, or of all filters."""
+    divided = op.groups % devices == 0 if own[0] else op.groups == 1
+    if not divided or op.channels % devices:
+        return None
+    return op.replace(channels=op.channels // devices, groups=op.groups // devices if own[0] else 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from netdsl.ir.types import Shape
@@ -83,6 +83,10 @@ class DropPath(Drop):
         jax="nnx.Dropout with broadcast_dims",
         calls={"DropPath": "p"},
     )
+
+    def share(self, devices: int, own: Sequence[bool], *x: Shape) -> Op | None:
+        """Return it where nothing is dropped: each device would draw other samples."""
+        return self if self.p == 0 and own[0] else None
 
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
         """Keep what each sample is multiplied with."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial, reduce
 from itertools import accumulate
 from math import isfinite
@@ -76,6 +76,10 @@ class Elementwise(Op):
             if not every_place and not (same and s == out):
                 raise OpError("", differ(self.name, x))
         return out
+
+    def share(self, devices: int, own: Sequence[bool], *x: Shape) -> Op | None:
+        """Return itself, of its own channels of all branches."""
+        return self if all(own) else None
 
     def op_terms(self, *x: Shape) -> tuple[Term, ...]:
         """Return (branches - 1) per output element."""

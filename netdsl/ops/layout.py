@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from netdsl.ir.types import Dims, Shape
@@ -79,6 +79,10 @@ class Flatten(Op):
     def idle(self, *x: Shape) -> str:
         """Tell whether it is a vector already."""
         return f"its input {x[0]} is a vector" if x[0].axes == "c" else ""
+
+    def share(self, devices: int, own: Sequence[bool], *x: Shape) -> Op | None:
+        """Return itself, where the channels come first: those of a device are neighbours then."""
+        return self if own[0] and x[0].axes[0] == "c" else None
 
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
         """Keep nothing."""

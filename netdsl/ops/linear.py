@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from netdsl.cost.model import Term
@@ -67,6 +67,14 @@ class Linear(Op):
     def op_terms(self, *x: Shape) -> tuple[Term, ...]:
         """Return one addition per output element if there is a bias."""
         return (Term(sizes(self.infer(*x), "_out"), "bias"),) if self.bias else ()
+
+    def share(self, devices: int, own: Sequence[bool], *x: Shape) -> Op | None:
+        """Return its share of the rows; where it mixes tokens, it has all of them for each channel."""
+        if x[0].axes[-1] != "c":
+            return self if own[0] else None
+        if own[0] or self.channels % devices:
+            return None
+        return self.replace(channels=self.channels // devices)
 
     def plain(self, *x: Shape) -> Op | None:
         """Return itself."""

@@ -139,6 +139,10 @@ class ChannelNorm(Norm):
 
     tokenwise: ClassVar[bool] = True
 
+    def share(self, devices: int, own: Sequence[bool], *x: Shape) -> Op | None:
+        """Return none: it is over all channels."""
+        return None
+
     def spread(self, *x: Shape) -> int:
         """Return the channels of a place."""
         return x[0].c
@@ -299,6 +303,10 @@ class GroupNorm(Norm):
         self.check_needs(*x)
         return x[0]
 
+    def share(self, devices: int, own: Sequence[bool], *x: Shape) -> Op | None:
+        """Return its share of the groups, if they can be divided."""
+        return self.replace(groups=self.groups // devices) if own[0] and self.groups % devices == 0 else None
+
     def spread(self, *x: Shape) -> int:
         """Return the numbers of a group."""
         return x[0].elements // self.groups
@@ -427,6 +435,10 @@ class LocalResponseNorm(Op):
         """Yield what its numbers must be."""
         yield from not_negative(self, "alpha", "beta")
         yield from positive(self, "k")
+
+    def share(self, devices: int, own: Sequence[bool], *x: Shape) -> Op | None:
+        """Return its share of the groups, if they can be divided."""
+        return self.replace(groups=self.groups // devices) if own[0] and self.groups % devices == 0 else None
 
     def counted_as(self, *x: Shape) -> str:
         """Return the layer; in groups its function, on maps of a group each."""
