@@ -25,12 +25,14 @@ class Backend(Record):
     idiomatic: bool = False
     remat: bool = False
     deploy: bool = False
+    sharding: bool = False
 
     name = "flax"
     OPTIONS: ClassVar[Mapping[str, str]] = {
         "scan": "stacks the weights of equal blocks in a row, which XLA compiles once",
         "idiomatic": "starts and keeps statistics as Flax does, and leaves out what only equals torch",
         "remat": "keeps no activations within blocks in training, and computes them again for gradients",
+        "sharding": "says over which axis of a mesh each weight is cut, and lays a model over its devices",
         "deploy": "writes the form for inference: norms folded away, nothing that only training has",
     }
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from netdsl.backend import Backend, missing, spelled
+from netdsl.backend import missing, spelled
+from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.elaborate.values import BlockDecl, OpValue
 from netdsl.emission.code import Arg, Call, Expr, Lowered, Name, Param
 from netdsl.emission.concolic import Maker
@@ -20,6 +21,7 @@ from netdsl.emission.writer import INDENT, shown
 from netdsl.net import Net
 from netdsl.ops import Op
 from netdsl.symbolic import text as symbol_text
+from netdsl_flax import Backend
 from netdsl_flax.definitions import IDIOMATIC_LAYERS, LAYERS, Definitions
 from netdsl_flax.helpers import FUNCTIONS, HELPERS
 from netdsl_flax.lowering import IDIOMATIC, LOWERINGS, OPTIONS
@@ -68,19 +70,25 @@ SCANNED = DIALECT.replace(stacked="Stacked")
 _IMPORTS = (
     ("functools.", "import functools"),
     ("math.", "import math"),
+    (r"re\.", "import re"),
     (r"(Callable|Iterable|Sequence)\b", "from collections.abc import {}"),
     (r"partial\(", "from functools import partial"),
     (r"(Any|NamedTuple|TypedDict|Unpack)\b", "from typing import {}"),
 )
 _FRAMEWORK = (
-    (r"jax\.(random|image|nn)\b", "import jax"),
+    (r"jax\.(random|image|nn|device_put)\b", "import jax"),
     (r"jnp\.", "import jax.numpy as jnp"),
     (r"nnx\.", "from flax import nnx"),
     (r"(dot_product_attention_weights)\b", "from flax.nnx.nn.attention import {}"),
     (r"(PrecisionLike)\b", "from flax.typing import {}"),
     (r"(Array|lax)\b", "from jax import {}"),
+    (r"(Mesh|NamedSharding|PartitionSpec)\b", "from jax.sharding import {}"),
     (r"(DTypeLike)\b", "from jax.typing import {}"),
 )
+
+
+SHARDING = frozenset({"SHARDING", "cut", "shard", "Mesh", "NamedSharding", "PartitionSpec"})
+"""Names that the option of this name brings into a module."""
 
 
 def emit(nets: Sequence[Net], backend: Backend) -> str:
@@ -88,7 +96,10 @@ def emit(nets: Sequence[Net], backend: Backend) -> str:
     for net in nets:
         missing(net, backend)
         checked(net)
-    options = {name: getattr(backend, name) for name in ("scan", "idiomatic", "remat")}
+    if backend.sharding and len(nets) > 1:
+        help = f"choose one: {nets[0].spec}:{nets[0].name}"
+        raise NetError([Diagnostic("E506", "flax:sharding writes one net a file", help=help)])
+    options = {name: getattr(backend, name) for name in ("scan", "idiomatic", "remat", "sharding")}
     return "\n".join(FlaxText(family(nets), form=spelled(backend), **options).lines()) + "\n"
 
 
@@ -110,9 +121,11 @@ class FlaxText(ModuleText):
         form: str = "flax",
         idiomatic: bool = False,
         remat: bool = False,
+        sharding: bool = False,
     ) -> None:
         """Find what the layers have in common, too; `idiomatic` leaves out what is there to equal torch."""
         super().__init__(family, form=form, remat=remat)
+        self.scan, self.sharding = scan, sharding
         self.lowerings = IDIOMATIC if idiomatic else LOWERINGS
         for cls in family.classes if scan else ():
             stack(cls)
@@ -124,7 +137,16 @@ class FlaxText(ModuleText):
         self.lowered = {key: self.definitions.settle(value) for key, value in self.lowered.items()}
         dialect = SCANNED if scan else DIALECT
         self.dialect = dialect.replace(names=dialect.names | {*self.definitions.names.values()})
-        self.taken |= self.dialect.names
+        self.taken |= self.dialect.names | (SHARDING if sharding else set())
+
+    def body(self) -> Iterator[str]:
+        """Yield the classes and factories, and behind them how a model is laid over devices, if that is asked for."""
+        yield from super().body()
+        if self.sharding:
+            from netdsl_flax.sharding import table  # which asks this module where weights are
+
+            (net,) = self.family.nets
+            yield from table(net, self.scan)
 
     def given_names(self) -> set[str]:
         """Return the names that the spec gives, which definitions leave to it."""
