@@ -199,7 +199,7 @@ MERGED = {
     "branches": ("{a} -> conv 1x1, 4 as a; {a} -> conv 1x1, 6 as b -> conv 3x3, 5 as c", 2),
     "with activations": ("{a} -> conv 1x1, 4 as a -> relu; {a} -> conv 1x1, 6 as b -> relu -> conv 3x3, 5 as c", 2),
     "other activations": ("{a} -> conv 1x1, 4 as a -> relu; {a} -> conv 1x1, 6 as b -> silu", 2),
-    "two kinds": ("{a} -> conv 1x1, 4 as a; {a} -> conv 3x3, 6 as b; {a} -> conv 1x1, 2 as c; {a} -> dwconv 3x3 as d", 3),
+    "kinds": ("{a} -> conv 1x1, 4 as a; {a} -> conv 3x3, 6 as b; {a} -> conv 1x1, 2 as c; {a} -> dwconv 3x3 as d", 3),
     "other strides": ("{a} -> conv 1x1, 4, /2 as a; {a} -> conv 1x1, 6 as b -> maxpool 2x2", 2),
     "without bias": ("{a} -> conv 1x1, 4, bias=false as a; {a} -> conv 1x1, 6, bias=false as b", 1),
 }  # fmt: skip
