@@ -223,8 +223,14 @@ class Deploy:
         return str(self.backend.emit(self.form(net)))
 
     def files(self, nets: Sequence[Net]) -> Mapping[str, str]:
-        """Return a module for each net, by names of files."""
-        return {f"{net.name}.py": self.emit(net) for net in nets}
+        """Return a module for each net, and what the backend puts beside it, by names of files."""
+        if not isinstance(self.backend, FamilyBackend):
+            return {f"{net.name}.py": self.emit(net) for net in nets}
+        found: dict[str, str] = {}
+        for net in nets:
+            missing(net, self.backend)
+            found.update(self.backend.files([self.form(net)]))
+        return found
 
     def build(self, text: str, net: Net) -> Any:
         """Return the module that the source defines."""

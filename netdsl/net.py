@@ -79,6 +79,8 @@ class Net:
         """Elaborate, unless the recipe has been; raise NetError with every error found."""
         self.recipe = recipe
         """What it was made from."""
+        self.asked = recipe
+        """What names it on a command line: for one that a transform made, what the net before was made from."""
         self.elaborated = elaborated or recipe.elaborate()
         self.name = recipe.variant.name if recipe.variant is not None else recipe.net.name.lower()
         """The variant's name, or the net's in lower case."""
@@ -107,9 +109,10 @@ class Net:
         name: str = "made",
         structured: bool = True,
         labels: bool = True,
-        meta: Mapping[str, str] = {},
+        meta: Mapping[str, Any] = {},
         accept: Callable[[Self], object] | None = None,
         notes: bool = False,
+        file: str = "",
     ) -> Self:
         """Return the net that a graph is, such as one that a transform made.
 
@@ -122,10 +125,11 @@ class Net:
             name: What the net is called.
             structured: Whether blocks have parameters, conditions, counts and loops; else every number is as it is.
             labels: Whether ops without state keep labels from which nothing follows.
-            meta: Texts that its `meta` line says.
+            meta: What its `meta` line says.
             accept: Raises a NetError where blocks of a net are of no use, such as ones that have no class: these are
                 written apart. It is not asked of a net without structure.
             notes: Whether rows of layers get stages, in the graph too, and lines comments, where maps get smaller.
+            file: What its spec's file is called, if not after the net.
 
         Raises:
             GraphError: The graph is broken, or an op refuses what it reads.
@@ -138,7 +142,7 @@ class Net:
         if notes:
             staged(graph, shapes)
         asked = None if accept is None else lambda recipe, made: accept(cls(recipe, made))
-        return cls(*lifted(graph, shapes, name, structured, labels, meta, asked, notes))
+        return cls(*lifted(graph, shapes, name, structured, labels, meta, asked, notes, file))
 
     @property
     def class_name(self) -> str:

@@ -326,7 +326,14 @@ def test_a_file_of_nets_has_a_module_each(tmp_path: Path) -> None:
     assert {"resnet18.py", "resnet50.py"} <= texts.keys()
     assert "BatchNorm" not in texts["resnet50.py"]
     assert "class Bottleneck" in texts["resnet50.py"]
-    assert "--backend torch:deploy" in texts["resnet50.py"]
+    assert "    netdsl compile resnet.net:resnet50 --backend torch:deploy\n" in texts["resnet50.py"]
+
+
+def test_what_is_written_says_how(tmp_path: Path) -> None:
+    text = netdsl.load("resnet18", classes=10).emit("torch:deploy")
+    assert "netdsl compile resnet.net:resnet18 --set classes=10 --backend torch:deploy" in text
+    assert cli.main(["compile", "lenet", "--backend", "torch:deploy,test", "-o", f"{tmp_path}/"]) == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"lenet.py", "test_lenet.py"}
 
 
 def test_the_layout_of_memory_follows_a_rule() -> None:

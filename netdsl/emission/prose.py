@@ -164,8 +164,8 @@ def _words(nets: Sequence[Net]) -> Iterator[str]:
     settings: dict[str, Any] = {}
     inputs: dict[str, Any] = {}
     for net in nets:
-        settings.update(net.recipe.settings)
-        inputs.update(net.recipe.inputs)
+        settings.update(net.asked.settings)
+        inputs.update(net.asked.inputs)
     for name, value in settings.items():
         yield from ("--set", f"{name}={value if isinstance(value, str) else show(value)}")
     for name, shape in inputs.items():

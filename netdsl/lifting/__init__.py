@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.elaborate.build import Recipe
@@ -41,9 +42,10 @@ def lifted(
     name: str,
     structured: bool = True,
     labels: bool = True,
-    meta: Mapping[str, str] = {},
+    meta: Mapping[str, Any] = {},
     accept: Callable[[Recipe, Elaborated], object] | None = None,
     notes: bool = False,
+    file: str = "",
 ) -> tuple[Recipe, Elaborated]:
     """Return the net that a graph is, as a spec of its own that has been read again and is right.
 
@@ -55,9 +57,10 @@ def lifted(
         name: That of the net, or of its variant.
         structured: Whether blocks have parameters, conditions, counts and loops.
         labels: Whether ops without state keep labels from which nothing follows.
-        meta: Texts that the net's `meta` line says.
+        meta: What the net's `meta` line says.
         accept: Raises a NetError where the blocks of a text are of no use, though the net is right.
         notes: Whether comments of the net say where maps get smaller.
+        file: What the text's file is called, if not after the net.
 
     Raises:
         NetError: No spec makes this graph, or no net can have that name.
@@ -65,7 +68,7 @@ def lifted(
     why = reserved_name(name) or ("is a word of the language" if name in keywords() else "")
     if why:
         raise NetError([Diagnostic("E219", f"`{name}` {why}", help="call the net otherwise")])
-    said = Said(labels, meta, notes)
+    said = Said(labels, meta, notes, file=file or f"{name}.net")
     for stages in (True, False):  # which begin statements, and some containers stand within one
         try:
             return _lifted(graph, shapes, name, structured, said.replace(stages=stages), accept)
@@ -87,7 +90,7 @@ def _lifted(
     for attempt in range(ATTEMPTS + 1) if structured else ():
         file = File(graph, shapes, attempt < ATTEMPTS, frozenset(apart), said)
         try:
-            recipe, made = _made(file.text(name), name)
+            recipe, made = _made(Source(said.file, file.text(name)), name)
             wrong = _first_difference(graph, made.graph, shapes)
             if not wrong:
                 if accept is not None:
@@ -101,16 +104,16 @@ def _lifted(
         if not more - apart or "" in more:
             break
         apart |= more
-    recipe, made = _made(File(graph, shapes, False, frozenset(), said).text(name), name)
+    recipe, made = _made(Source(said.file, File(graph, shapes, False, frozenset(), said).text(name)), name)
     different = _first_difference(graph, made.graph, shapes)
     if different:
         raise NetError([Diagnostic("E571", f"no spec makes the graph `{name}`: {different[1]}")])
     return recipe, made
 
 
-def _made(text: str, name: str) -> tuple[Recipe, Elaborated]:
+def _made(text: Source, name: str) -> tuple[Recipe, Elaborated]:
     """Return the net of a text, elaborated."""
-    file = Files(_no_imports).load(Source(f"{name}.net", text))
+    file = Files(_no_imports).load(text)
     (net,) = file.nets.values()
     recipe = Recipe(net, file.variants.get(name), {}, {})
     return recipe, recipe.elaborate()

@@ -47,12 +47,14 @@ class Said(Record):
 
     labels: bool = True
     """Whether layers from which nothing follows keep their labels."""
-    meta: Mapping[str, str] = {}
+    meta: Mapping[str, Any] = {}
     """What the net says of itself."""
     notes: bool = False
     """Whether comments say where maps get smaller."""
     stages: bool = True
     """Whether stages begin where the graph has them."""
+    file: str = ""
+    """What its file is called."""
 
 
 class File:

@@ -40,8 +40,8 @@ def deployed(net: Net, merged: bool = False) -> Deployed:
         change = Change(net)
         for step in (*INFERENCE, merge_siblings) if merged else INFERENCE:
             step(change)
-        meta = {key: str(value) for key, value in net.meta.items()}
-        made = type(net).from_graph(change.graph(), net.name, labels=False, meta=meta)
+        made = type(net).from_graph(change.graph(), net.name, labels=False, meta=net.meta, file=net.file)
+        made.asked = net.asked
         known[merged] = Deployed(made, change.state)
     return known[merged]
 
