@@ -192,6 +192,17 @@ class ExactBackend(WeightsBackend, Protocol):
         """Return the module that the source defines, in float32 or float64, to measure it."""
 
 
+@runtime_checkable
+class OnnxBackend(ExactBackend, Protocol):
+    """A backend whose modules its framework writes as ONNX."""
+
+    def onnx(self, model: Any, net: Net, about: Mapping[str, str]) -> bytes:
+        """Return a built module in evaluation as a file of ONNX, for any batch, with `about` as its metadata.
+
+        Inputs and outputs have the net's names. Raises NetError if the exporter is missing, or refuses the module.
+        """
+
+
 class Deploy:
     """A backend that writes nets in the form for inference; see netdsl.transforms.inference.
 

@@ -90,3 +90,19 @@ class Network(Net):
         from netdsl.weights.convert import build_with
 
         return build(self, backend) if weights is None else build_with(self, backend, weights)
+
+    def onnx(self, backend: str = "torch", weights: Mapping[str, Any] | None = None) -> bytes:
+        """Return the net as a file of ONNX: what its module does in evaluation, for any batch.
+
+        Args:
+            backend: Whose module it is: "torch", or "torch:deploy", the form for inference.
+            weights: Arrays in that backend's own names, flat, or in those of "torch"; None: random ones.
+
+        Raises:
+            NetError: The framework or its exporter is missing, or refuses the module; or the weights do not fit.
+        """
+        from netdsl.export import export
+        from netdsl.weights.convert import Held
+
+        held = None if weights is None else {key: Held(key, value) for key, value in weights.items()}
+        return export(self, backend, held).file

@@ -115,3 +115,9 @@ class Backend(Record):
         from netdsl_torch.run import Runner
 
         return Runner(text, cast("Network", net), dtype)
+
+    def onnx(self, model: Any, net: Net, about: Mapping[str, str]) -> bytes:
+        """Return a built module as ONNX, by torch's exporter; NetError where that is missing, or refuses it."""
+        from netdsl_torch.onnx import export
+
+        return export(model, net, about)

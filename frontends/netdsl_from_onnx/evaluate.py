@@ -65,7 +65,7 @@ def with_shapes(model: onnx.ModelProto) -> onnx.ModelProto:
 def evaluated(model: onnx.ModelProto, inputs: dict[str, Array]) -> list[Array]:
     """Return the outputs of a file's model."""
     try:
-        from onnxruntime import InferenceSession  # type: ignore[import-not-found,unused-ignore]
+        from onnxruntime import InferenceSession  # type: ignore[import-not-found,import-untyped,unused-ignore]
     except ImportError:
         found: Any = ReferenceEvaluator(model, new_ops=[LRN, ConvTranspose]).run(None, inputs)
         return list(found)

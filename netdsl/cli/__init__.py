@@ -40,6 +40,7 @@ COMMANDS = (
     "explain",
     "verify",
     "weights",
+    "export",
     "lift",
     "lsp",
     "playground",

@@ -99,6 +99,10 @@ class Move:
             stacked[place] = self.piece(tensor)
         return stacked
 
+    def numbers(self, key: str) -> Array:
+        """Return a tensor of the target as numbers, also where the source is a file, which is read as bits."""
+        return self.whole(key).view(_kind(self.dtypes[key]))
+
     def pieces(self, key: str) -> Iterator[Array]:
         """Yield a tensor of the target, one of the equal layers at a time where they are stacked."""
         return map(self.piece, self.target.tensors[key])

@@ -1,0 +1,58 @@
+"""netdsl export: a net as a file of ONNX."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import ExitStack
+from pathlib import Path
+
+from netdsl import reading
+from netdsl.cli.common import misuse, network, note, read_for, replacing, spec_arguments
+
+HELP = "write a net as a file of ONNX"
+EXAMPLES = (
+    "netdsl export resnet18 -o resnet18.onnx",
+    "netdsl export my_net.net --weights my_net.safetensors --backend torch:deploy -o my_net.onnx --check",
+)
+
+
+def add(sub: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    spec_arguments(sub)
+    help = "whose module it is (torch); torch:deploy is the form for inference, with norms folded"
+    sub.add_argument("--backend", default="torch", metavar="NAME[:OPTION,...]", help=help)
+    help = "the weights, as torch's modules have them or those of torch:deploy; without, they are random"
+    sub.add_argument("--weights", metavar="FILE", help=help)
+    sub.add_argument("-o", "--output", required=True, metavar="FILE.onnx", help="write to FILE.onnx")
+    help = "run it in ONNX Runtime, and write it only if the outputs are the module's"
+    sub.add_argument("--check", action="store_true", help=help)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the file as a whole, or not at all."""
+    from netdsl.export import check, export
+    from netdsl.weights.files import opened
+
+    file = Path(args.output)
+    if file.suffix.lower() != ".onnx":
+        misuse("E510", f"{args.output} is no name of a file of ONNX", "give one that ends in .onnx")
+    net = network(args)
+    reads = read_for([net])
+    with ExitStack() as stack:
+        weights = None
+        if args.weights is not None:
+            weights = stack.enter_context(opened(Path(args.weights))).tensors
+            reads.append(Path(args.weights))
+        exported = export(net, args.backend, weights, str(args.weights))
+    difference = check(exported) if args.check else None
+    try:
+        with replacing(file, reads) as stream:
+            stream.write(exported.file)
+    except OSError as error:
+        misuse("E510", f"cannot write {args.output}: {reading.reason(error)}")
+    note(f"wrote {args.output}: {net.name} for ONNX, {len(exported.file):,} bytes")
+    if weights is None:
+        note("note: the weights are random: --weights gives others")
+    if difference is not None:
+        note(f"ONNX Runtime gives the module's outputs: they differ by {difference:.1e} of the largest")
+    return 0

@@ -1,0 +1,266 @@
+"""Nets as files of ONNX: what ONNX Runtime makes of them, what they are called, and what is refused."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from torch import Tensor, nn
+from torch_oracles import perturb
+
+import netdsl
+from netdsl import Network, export
+from netdsl.cli import main
+from netdsl.weights.convert import Held
+from netdsl.weights.files import opened
+
+TWO = """
+block Twice(c):
+    conv 3x3, c, bias=false -> bn -> relu
+
+net Two:
+    meta year=2026, note="two images"
+    input left: 3, 16x16
+    input right: 3, 16x12
+    a = from left -> Twice 8 as first
+    b = from right -> same first
+    output maps: from a -> dropout 0.5
+    train output aux: from a -> gap -> fc 4 as aux
+    small = from a -> gap
+    other = from b -> gap
+    from small, other -> concat -> fc 10 as logits
+    return logits, maps, aux
+"""
+NETS = {
+    "two": TWO,
+    "both": """
+net Both:
+    input x: 3, 8x8
+    output image: from x
+    from x -> relu as r
+    return r, image
+""",
+    "vector": "net Vector:\n    input 12\n    fc 5 -> softmax\n",
+    "words": """
+net Words:
+    input 3, 8x8
+    conv 4x4, 8, /4, pad=0 -> tokens -> ln -> attention 2 -> token 0 -> fc 3
+""",
+}
+
+
+def trained(net: Network) -> dict[str, Tensor]:
+    """Return the state of a module whose norms have seen something."""
+    torch.manual_seed(1)
+    model: nn.Module = perturb(net.build("torch"))
+    return model.state_dict()
+
+
+def outputs(file: bytes, x: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return what ONNX Runtime gives, by name."""
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    names = [one.name for one in session.get_outputs()]
+    found = session.run(names, {name: value.numpy() for name, value in x.items()})
+    return {name: torch.from_numpy(value) for name, value in zip(names, found, strict=True)}
+
+
+@pytest.mark.parametrize("backend", ["torch", "torch:deploy", "torch:low_memory"])
+@pytest.mark.parametrize("name", NETS)
+def test_onnx_runtime_gives_the_modules_outputs(name: str, backend: str) -> None:
+    net = netdsl.loads(NETS[name])
+    state = trained(net)
+    file = net.onnx(backend, state)
+    onnx.checker.check_model(onnx.load_from_string(file), full_check=True)
+    model = net.build("torch")
+    model.load_state_dict(state)
+    for batch in (1, 5):
+        x = {name: torch.randn(batch, *shape) for name, shape in net.inputs.items()}
+        with torch.no_grad():
+            wanted = model.eval()(*x.values())
+        values = wanted if isinstance(wanted, tuple) else (wanted,)
+        kept = [output.name for output in net.graph.outputs if not output.train]
+        expected = dict(zip(kept, (value for value in values if value is not None), strict=True))
+        found = outputs(file, x)
+        assert list(found) == kept
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small", "shufflenet_v2_x0_5"])
+def test_nets_of_the_zoo(name: str) -> None:
+    net = netdsl.load(name, inputs={"": (3, 64, 64)})
+    exported = export.export(
+        net, "torch:deploy", {key: Held(key, value) for key, value in trained(net).items()}
+    )
+    assert export.check(exported) < 1e-5
+
+
+def test_what_a_file_says_of_itself(tmp_path: Path) -> None:
+    (tmp_path / "two.net").write_text(TWO)
+    net = netdsl.load(tmp_path / "two.net")
+    file = net.onnx()
+    model = onnx.load_from_string(file)
+    assert model.graph.name == "two"
+    assert {one.key: one.value for one in model.metadata_props} == {
+        "netdsl": netdsl.__version__,
+        "net": "two",
+        "spec": "two.net",
+        "module": "netdsl compile two.net:two --backend torch",
+        "meta.year": "2026",
+        "meta.note": "two images",
+    }
+    shapes = {
+        one.name: [size.dim_param or size.dim_value for size in one.type.tensor_type.shape.dim]
+        for one in (*model.graph.input, *model.graph.output)
+    }
+    assert shapes == {
+        "left": ["batch", 3, 16, 16],
+        "right": ["batch", 3, 16, 12],
+        "logits": ["batch", 10],
+        "maps": ["batch", 8, 16, 16],
+    }
+    assert str(tmp_path).encode() not in file
+    assert str(Path(torch.__file__).parents[1]).encode() not in file
+
+
+def test_nodes_have_the_paths_of_their_modules() -> None:
+    net = netdsl.load("resnet18", inputs={"": (3, 64, 64)})
+    names = [node.name for node in onnx.load_from_string(net.onnx("torch:deploy")).graph.node]
+    assert len(set(names)) == len(names)
+    convolutions = [name.removesuffix("/Conv") for name in names if name.endswith("/Conv")]
+    assert sorted(convolutions) == sorted(node.name for node in net.graph if node.op.name == "conv")
+
+
+def test_the_same_net_is_the_same_file() -> None:
+    net = netdsl.loads(TWO)
+    state = trained(net)
+    assert net.onnx("torch", state) == net.onnx("torch", state)
+
+
+def test_weights_of_either_form_are_taken(tmp_path: Path) -> None:
+    net = netdsl.loads(TWO)
+    state = trained(net)
+    deployed = netdsl.convert_weights(net, state, "torch", "torch:deploy")
+    assert deployed.keys() != state.keys()
+    assert net.onnx("torch:deploy", state) == net.onnx("torch:deploy", deployed)
+
+
+def test_the_command_writes_the_weights_of_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec, weights, file = tmp_path / "two.net", tmp_path / "two.pth", tmp_path / "two.onnx"
+    spec.write_text(TWO)
+    net = netdsl.load(spec)
+    torch.save(trained(net), weights)
+    command = ["export", str(spec), "--weights", str(weights), "-o", str(file), "--check"]
+    assert main(command) == 0
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 2
+    assert said[0] == f"wrote {file}: two for ONNX, {file.stat().st_size:,} bytes"
+    assert said[1].startswith("ONNX Runtime gives the module's outputs: they differ by ")
+    assert file.read_bytes() == net.onnx("torch", torch.load(weights))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.float64])
+def test_weights_of_every_type_become_those_of_the_module(dtype: torch.dtype, tmp_path: Path) -> None:
+    net = netdsl.loads(NETS["vector"])
+    state = {key: value.to(dtype) for key, value in trained(net).items()}
+    torch.save(state, tmp_path / "vector.pth")
+    with opened(tmp_path / "vector.pth") as held:
+        exported = export.export(net, "torch", held.tensors)
+    model = net.build("torch")
+    model.load_state_dict(state)
+    x = torch.randn(2, 12)
+    with torch.no_grad():
+        torch.testing.assert_close(outputs(exported.file, {"x": x})["out"], model(x))
+
+
+def test_weights_that_are_random_are_said_to_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", "lenet", "-o", str(tmp_path / "lenet.onnx")]) == 0
+    assert "note: the weights are random: --weights gives others\n" in capsys.readouterr().err
+
+
+REFUSED = [
+    ("export lenet -o {0}/lenet.py", "E510", "is no name of a file of ONNX"),
+    ("export lenet -o {0}/no/lenet.onnx", "E510", "cannot write"),
+    ("export lenet --backend flax -o {0}/a.onnx", "E506", "the flax backend writes no ONNX"),
+    ("export lenet --backend flax:deploy -o {0}/a.onnx", "E506", "the flax backend writes no ONNX"),
+    ("export lenet --weights {0}/none.pth -o {0}/a.onnx", "E515", "cannot read"),
+    ("export vit_h_14 -o {0}/a.onnx", "E592", "bytes of weights, and a file of ONNX holds"),
+    ("export lenet", "E500", "-o/--output"),
+]
+
+
+@pytest.mark.parametrize(("command", "code", "text"), REFUSED)
+def test_what_is_refused_writes_nothing(
+    command: str, code: str, text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(command.format(tmp_path).split()) == (1 if code == "E592" else 2)
+    said = capsys.readouterr().err
+    assert f"error[{code}]: " in said
+    assert text in said
+    assert not list(tmp_path.iterdir())
+
+
+def test_weights_that_do_not_fit_leave_the_old_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, weights = tmp_path / "lenet.onnx", tmp_path / "other.pth"
+    file.write_bytes(b"old")
+    torch.save(netdsl.load("lenet", classes=7).build("torch").state_dict(), weights)
+    assert main(["export", "lenet", "--weights", str(weights), "-o", str(file)]) == 1
+    assert "error[E514]: " in capsys.readouterr().err
+    assert file.read_bytes() == b"old"
+
+
+def test_numbers_that_differ_are_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    net = netdsl.loads(NETS["vector"])
+    exported = export.export(net)
+    other = {key: np.flip(value).copy() for key, value in exported.state.items()}
+    with pytest.raises(netdsl.NetError, match="ONNX Runtime differs from the module of vector by"):
+        export.check(exported.replace(state=other))
+    with pytest.raises(netdsl.NetError, match="ONNX Runtime cannot run vector"):
+        export.check(exported.replace(file=exported.file[:99]))
+    with patch("netdsl.export.BOUND", -1.0):
+        command = ["export", "lenet", "-o", str(tmp_path / "lenet.onnx"), "--check"]
+        assert main(command) == 1
+    assert "error[E592]: ONNX Runtime differs from the module of lenet" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_torchs_exporter_refuses_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with patch("torch.export.export", side_effect=RuntimeError("no such operator\nand more")):
+        assert main(["export", "lenet", "-o", str(tmp_path / "lenet.onnx")]) == 1
+    assert "error[E592]: torch's exporter refuses lenet: " in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("missing", "what"),
+    [
+        ("torch", "building a module needs torch"),
+        ("onnxscript", "writing ONNX needs onnxscript"),
+        ("onnxruntime", "checking ONNX needs onnxruntime"),
+    ],
+)
+def test_what_is_not_installed_is_said(
+    missing: str,
+    what: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
+    assert main(["export", "lenet", "-o", str(tmp_path / "lenet.onnx"), "--check"]) == 1
+    assert f"error[E509]: {what}" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_was_written_is_read_again(tmp_path: Path) -> None:
+    net = netdsl.loads(NETS["vector"])
+    (tmp_path / "vector.onnx").write_bytes(net.onnx())
+    found = netdsl.lift(str(tmp_path / "vector.onnx"))
+    assert [node.op.name for node in netdsl.loads(found.text).graph] == [node.op.name for node in net.graph]
