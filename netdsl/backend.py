@@ -77,6 +77,33 @@ class LayeredBackend(Backend, Protocol):
         """
 
 
+class PipelineRun(Record):
+    """How the parts of a net run as a pipeline."""
+
+    schedule: str
+    """1f1b or gpipe."""
+    micro_batch: int
+    micro_batches: int
+    dtype: str
+
+
+@runtime_checkable
+class PipelineBackend(Backend, Protocol):
+    """A backend that writes the program which runs the parts of a net as a pipeline."""
+
+    def pipeline(
+        self, name: str, parts: Sequence[Net], learned: Sequence[Sequence[bool]], run: PipelineRun
+    ) -> str:
+        """Return the source of the program, which imports the modules of the parts by their names. Raises NetError.
+
+        Args:
+            name: What the whole net is called.
+            parts: What each process runs; the outputs of one are the inputs of the next, in this order.
+            learned: By part and input whether that needs a gradient.
+            run: The schedule.
+        """
+
+
 class Lowerings(dict[type[Op], L]):
     """What each op is in a framework, by its class; those of other distributions are found when they are asked for.
 

@@ -793,6 +793,21 @@ CODES: dict[str, Code] = {
         "",
         "",
     ),
+    # ------------------------------------------------------------ parts
+    "E572": Code(
+        "a net that has too few parts",
+        "A net is cut between two of its layers. Learned tensors that stand for themselves stay with the layer that "
+        "reads them, what runs a module twice is one part, and windows of attention are not cut.",
+        "netdsl split lenet --parts 30",
+        "netdsl split lenet --parts 2",
+    ),
+    "E573": Code(
+        "parts that cannot fit",
+        "However the net is cut, one of the parts takes more memory than it may. The message says the least that "
+        "would do; more parts and more micro-batches take less, and so do another optimizer, schedule and dtype.",
+        "netdsl split vgg16 --parts 2 --train --batch 8 --memory 100MB",
+        "netdsl split vgg16 --parts 2 --train --batch 8 --memory 2GB",
+    ),
     # ------------------------------------------------------------ towers
     "E574": Code(
         "a net that devices cannot share",

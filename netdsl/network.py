@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from netdsl.lint import Finding
     from netdsl.transforms.towers import Towers
 
+    from netdsl.split import Split
+
 __all__ = ["Network", "Recipe"]
 
 
@@ -54,6 +56,42 @@ class Network(Net):
         from netdsl.fit import fit
 
         return fit(self, vary, target)
+
+    def split(
+        self,
+        parts: int,
+        *,
+        batch: int = 1,
+        micro_batches: int | None = None,
+        schedule: str = "1f1b",
+        dtype: str = "float32",
+        train: bool = False,
+        optimizer: str = "sgd",
+        memory: int | None = None,
+        device: str = "",
+    ) -> Split:
+        """Return the net in parts for a pipeline, of which the slowest is as fast as can be; see `netdsl.split`.
+
+        Args:
+            parts: How many.
+            batch: The number of samples of a step.
+            micro_batches: Into how many it is divided; the most up to four times the parts, if nothing is said.
+            schedule: How they go through, 1f1b or gpipe.
+            dtype: That of all tensors.
+            train: Whether it is trained: then a part does the MACs of both directions.
+            optimizer: sgd, momentum, adam or adamw, for training.
+            memory: The most bytes that a part may hold.
+            device: A device, by name or file, whose times are balanced instead of MACs.
+
+        Raises:
+            NetError: An option has no meaning, the net has fewer places, or no plan fits.
+        """
+        from netdsl import hardware
+        from netdsl.split import Options, micro_batches_of, split
+
+        number = micro_batches_of(batch, parts) if micro_batches is None else micro_batches
+        options = Options(batch, number, schedule, dtype, train, optimizer, memory, device)
+        return split(self, parts, options, hardware.find(device) if device else None)
 
     def emit(self, backend: str = "torch") -> str:
         """Return the source of a module for a backend; raise NetError if there is none of that name.

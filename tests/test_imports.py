@@ -17,8 +17,8 @@ FRONTENDS = PACKAGE.parent / "frontends"
 LAYERS = (
     "record collector source reading diagnostics.model diagnostics.render diagnostics data sheet syntax "
     "ir.types ir.tape symbolic cost.model ops ir elaborate passes quantities cost lifting net transforms "
-    "space fit lint alignment diff picture emission backend report hardware weights export network verification "
-    "against frontend codes revision api search testing ide lsp cli __main__ __init__"
+    "space fit lint alignment diff picture emission backend report hardware weights split export network "
+    "verification against frontend codes revision api search testing ide lsp cli __main__ __init__"
 ).split()
 """Each module belongs to the longest of these names that its own begins with."""
 ONLY = {

@@ -13,7 +13,7 @@ from netdsl.record import Record
 from netdsl_torch.lowering import LOWERINGS
 
 if TYPE_CHECKING:
-    from netdsl.backend import Array, Runner, Tensor
+    from netdsl.backend import Array, PipelineRun, Runner, Tensor
     from netdsl.network import Network
     from netdsl.transforms.towers import Towers
 
@@ -71,6 +71,14 @@ class Backend(Record):
         from netdsl_torch.towers import files
 
         return files(plan, self)
+
+    def pipeline(
+        self, name: str, parts: Sequence[Net], learned: Sequence[Sequence[bool]], run: PipelineRun
+    ) -> str:
+        """Return the program that runs parts of a net, on torch.distributed.pipelining."""
+        from netdsl_torch.pipeline import program
+
+        return program(name, parts, learned, run)
 
     def layers(self, net: Net) -> Mapping[str, bool]:
         """Return by node whether it is an nn.Module, or `forward` calls a function."""

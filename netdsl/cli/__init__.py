@@ -28,6 +28,7 @@ COMMANDS = (
     "cost",
     "devices",
     "calibrate",
+    "split",
     "diff",
     "fit",
     "space",

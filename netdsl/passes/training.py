@@ -33,10 +33,13 @@ from netdsl.passes.liveness import measure_liveness
 from netdsl.record import Record
 
 
-def record(facts: Facts, batch: int, dtype: str) -> tuple[Tape, dict[str, tuple[Tensor, ...]]]:
+def record(
+    facts: Facts, batch: int, dtype: str, carried: Set[str] = frozenset()
+) -> tuple[Tape, dict[str, tuple[Tensor, ...]]]:
     """Return the tape of a batch that ran through a net in training, and its values.
 
     Shapes must be known; holds too, but where only what is kept matters. What no output needs has no gradient.
+    `carried` are inputs that need one, as what another net has made.
     """
     graph, holds = facts.graph, facts.holds
     tape = Tape(batch, DTYPES[dtype])
@@ -82,6 +85,8 @@ def record(facts: Facts, batch: int, dtype: str) -> tuple[Tape, dict[str, tuple[
         if name not in needed:
             x, tape.parameters = [y.alone() for y in x], tuple([y.alone() for y in tape.parameters])
         values[name] = run(node.op, x, facts.shapes[name])
+        for y in values[name]:
+            y.grad |= name in carried
         tape.drop(sums[name][0] if name in sums else ())
         ends.setdefault(holds.until.get(name, at), []).append(name)
         for gone in ends.pop(at, ()):
@@ -173,7 +178,8 @@ def measure_update(facts: Facts, dtype: str, optimizer: str, step: TrainingStep)
     size, kind = DTYPES[dtype], OPTIMIZERS[optimizer]
     held = measure_module(facts, size)
     parameters = [size * elements for elements in parameter_sizes(facts, step.alive.learning(step.tape))]
-    gradients = sum([storage.nbytes for storage in set(step.alive.gradients.values())])
+    of_parameters = {grad for own, grad in step.alive.gradients.items() if own.learned}
+    gradients = sum([storage.nbytes for storage in of_parameters])
     state = kind.copies * sum(parameters) + (4 * len(parameters) if kind.counts else 0)
     at_once = 0
     if kind.divides:
@@ -193,9 +199,9 @@ class TrainingStep(NamedTuple):
     """The bytes of the input."""
 
 
-def step_of(facts: Facts, batch: int, dtype: str) -> TrainingStep:
-    """Let a batch run through a net and back; the shapes must be known, and holds."""
-    tape, values = record(facts, batch, dtype)
+def step_of(facts: Facts, batch: int, dtype: str, carried: Set[str] = frozenset()) -> TrainingStep:
+    """Let a batch run through a net and back; the shapes must be known, and holds. `carried` as in `record`."""
+    tape, values = record(facts, batch, dtype, carried)
     inputs = [values[name][0].storage for name in facts.graph.inputs.values()]
     outputs = [values[output.value.node][output.value.port] for output in facts.graph.outputs]
     alive = Alive()
@@ -242,14 +248,21 @@ def measure_module(facts: Facts, size: int) -> Memory:
     """Return what a module holds with elements of so many bytes; counters and tables of whole numbers take 8."""
     weights = buffers = 0
     for node in facts.graph:
-        if node.module:
-            continue
-        x = [facts.shapes[value.node][value.port] for value in node.inputs]
-        weights += size * sum(map(prod, node.op.weights(*x).values()))
-        whole = node.op.spare(*x)
-        tables = {**node.op.buffers(*x), **node.op.constants(*x)}
-        buffers += sum([prod(sizes) * (8 if name in whole else size) for name, sizes in tables.items()])
+        own, beside = module_bytes(facts, node, size)
+        weights += size * sum(own)
+        buffers += beside
     return Memory(weights, buffers, 0, 0, 0, 0, 0, 0)
+
+
+def module_bytes(facts: Facts, node: Node, size: int) -> tuple[list[int], int]:
+    """Return the elements of a node's own weights, and the bytes of its buffers."""
+    if node.module:
+        return [], 0
+    x = [facts.shapes[value.node][value.port] for value in node.inputs]
+    whole = node.op.spare(*x)
+    tables = {**node.op.buffers(*x), **node.op.constants(*x)}
+    buffers = sum([prod(sizes) * (8 if name in whole else size) for name, sizes in tables.items()])
+    return [prod(sizes) for sizes in node.op.weights(*x).values()], buffers
 
 
 def parameter_sizes(facts: Facts, learning: Set[str]) -> list[int]:

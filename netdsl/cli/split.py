@@ -1,0 +1,93 @@
+"""netdsl split: cut a net into the parts of a pipeline."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from netdsl import reading
+from netdsl.cli.common import (
+    look,
+    misuse,
+    network,
+    note,
+    positive,
+    print_json,
+    read_for,
+    size,
+    spec_arguments,
+    write_all,
+)
+from netdsl.cli.cost import DTYPES
+from netdsl.cost.model import OPTIMIZERS
+
+HELP = "cut a net into the parts of a pipeline, so that the slowest is as fast as can be"
+EXAMPLES = (
+    "netdsl split vgg16 --parts 2",
+    "netdsl split resnet50 --parts 4 --train --batch 128 --memory 3GB",
+    "netdsl split resnet50 --parts 2 --train --batch 32 -o pipeline",
+)
+
+
+def add(sub: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    spec_arguments(sub)
+    sub.add_argument("--parts", type=positive, required=True, metavar="N", help="how many, from 2")
+    sub.add_argument("--train", action="store_true", help="a step of training: MACs and memory of both ways")
+    sub.add_argument("--batch", type=positive, default=1, metavar="N", help="samples of a step (1)")
+    sub.add_argument(
+        "--micro-batches",
+        type=positive,
+        metavar="N",
+        help="into how many the batch is divided (the most up to four times the parts)",
+    )
+    sub.add_argument(
+        "--schedule", choices=("1f1b", "gpipe"), default="1f1b", help="how they go through (1f1b)"
+    )
+    sub.add_argument("--memory", type=size, metavar="SIZE", help="the most that a part may hold, such as 3GB")
+    sub.add_argument("--dtype", choices=DTYPES, default="float32", help="of all tensors (float32)")
+    sub.add_argument("--optimizer", choices=OPTIMIZERS, default="sgd", help="with --train: which (sgd)")
+    sub.add_argument(
+        "--device", default="", metavar="NAME", help="balance times on it; see `netdsl devices`; or FILE.toml"
+    )
+    sub.add_argument("--format", choices=("table", "json"), default="table")
+    sub.add_argument(
+        "-o",
+        "--output",
+        metavar="DIR",
+        help="write a module for each part, the program that runs them, and a picture, for PyTorch",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the parts, and write them if asked for."""
+    from netdsl.split import report
+
+    net = network(args)
+    made = net.split(
+        args.parts,
+        batch=args.batch,
+        micro_batches=args.micro_batches,
+        schedule=args.schedule,
+        dtype=args.dtype,
+        train=args.train,
+        optimizer=args.optimizer,
+        memory=args.memory,
+        device=args.device,
+    )
+    if args.output is not None:
+        from netdsl.split.pipeline import files
+
+        folder = Path(args.output)
+        texts = {folder / name: text for name, text in files(made).items()}
+        try:
+            folder.mkdir(exist_ok=True)
+            write_all(texts, read_for([net]))
+        except OSError as error:
+            misuse("E510", f"cannot write {args.output}: {reading.reason(error)}")
+        note(f"wrote {', '.join(map(str, texts))}")
+    if args.format == "json":
+        print_json(report.render_json(made))
+    else:
+        print(report.render_text(made, look()))
+    return 0
