@@ -2,7 +2,7 @@
 
     python examples/sharded_jax.py [SPEC]
 
-takes two devices that XLA makes of the CPU. `--backend flax:sharding` writes beside the net (alexnet, if no SPEC is
+takes two devices that XLA makes of the CPU. `--backend flax:sharding` writes beside the net (lenet, if no SPEC is
 given) a table of rules, which array is cut along which axis; its `shard` lays a model over a mesh of devices. What
 they exchange XLA finds itself. The gradients are those of one device.
 """
@@ -47,7 +47,7 @@ def flat(state: nnx.State) -> dict[str, np.ndarray]:
     return {".".join(map(str, path)): np.asarray(x.get_value()) for path, x in nnx.to_flat_state(state)}
 
 
-def main(spec: str = "alexnet") -> None:
+def main(spec: str = "lenet") -> None:
     """Print for two meshes what a device holds, and how far the gradients are from those of one device."""
     (shape,) = netdsl.load(spec).inputs.values()
     net = netdsl.load(spec, inputs={"": (shape.c, min(shape.h, SIDE), min(shape.w, SIDE))})

@@ -11,9 +11,8 @@ from netdsl.net import Net
 if TYPE_CHECKING:
     from netdsl.fit import Fit
     from netdsl.lint import Finding
-    from netdsl.transforms.towers import Towers
-
     from netdsl.split import Split
+    from netdsl.transforms.towers import Towers
 
 __all__ = ["Network", "Recipe"]
 

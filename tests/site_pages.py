@@ -64,6 +64,7 @@ NAVIGATION = {
         "editors",
         "overview",
         "searching",
+        "distributed",
         "playground-page",
     ),
     "Reference": ("language", "words", "ops", "errors", "rules", "zoo", "api"),

@@ -31,6 +31,7 @@ FOLLOWED = [
             "coming-from-pytorch",
             "cookbook",
             "search",
+            "distributed",
             "playground",
             "writing-ops-and-rules",
             "api",

@@ -1,4 +1,4 @@
-"""netdsl split: cut a net into the parts of a pipeline."""
+"""netdsl split: cut a net into the parts of a pipeline, or share its channels out."""
 
 from __future__ import annotations
 
@@ -21,18 +21,24 @@ from netdsl.cli.common import (
 from netdsl.cli.cost import DTYPES
 from netdsl.cost.model import OPTIMIZERS
 
-HELP = "cut a net into the parts of a pipeline, so that the slowest is as fast as can be"
+HELP = "cut a net into the parts of a pipeline, so that the slowest is as fast as can be, or into towers"
 EXAMPLES = (
     "netdsl split vgg16 --parts 2",
     "netdsl split resnet50 --parts 4 --train --batch 128 --memory 3GB",
     "netdsl split resnet50 --parts 2 --train --batch 32 -o pipeline",
+    "netdsl split alexnet_2012 --towers 2 --train --batch 128 --memory 3GB",
 )
 
 
 def add(sub: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     spec_arguments(sub)
-    sub.add_argument("--parts", type=positive, required=True, metavar="N", help="how many, from 2")
+    kind = sub.add_mutually_exclusive_group(required=True)
+    kind.add_argument(
+        "--parts", type=positive, metavar="N", help="how many parts one after the other, from 2"
+    )
+    help = "how many devices that make a share of the channels of every layer each, in training"
+    kind.add_argument("--towers", type=positive, metavar="N", help=help)
     sub.add_argument("--train", action="store_true", help="a step of training: MACs and memory of both ways")
     sub.add_argument("--batch", type=positive, default=1, metavar="N", help="samples of a step (1)")
     sub.add_argument(
@@ -61,6 +67,10 @@ def add(sub: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the parts, and write them if asked for."""
+    if args.towers is not None:
+        from netdsl.cli import towers
+
+        return towers.run(args)
     from netdsl.split import report
 
     net = network(args)

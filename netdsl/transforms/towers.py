@@ -217,7 +217,9 @@ class _Plan:
         for own in dict.fromkeys((held, whole)):
             if not any(own) and stateless:
                 if node.op.draws:
-                    self.refuse(node, f"each device would draw other numbers for {node.name}, which all have")
+                    self.refuse(
+                        node, f"each device would draw other numbers for {_called(node)}, which all have"
+                    )
                 return node.op, own
             op = node.op.share(self.devices, own, *x)
             if op is not None and self.fits(node, op, own):
@@ -226,11 +228,11 @@ class _Plan:
         made = self.net.outputs_of(node.name)[0]
         if made.c % self.devices:
             self.refuse(
-                node, f"{node.name} makes {made.c} channels, which {self.devices} devices cannot share"
+                node, f"{_called(node)} makes {made.c} channels, which {self.devices} devices cannot share"
             )
         self.refuse(
             node,
-            f"{node.name}, {node.op.name}, cannot be shared by {self.devices} devices: its weights cannot be divided "
+            f"{_called(node)} cannot be shared by {self.devices} devices: its weights cannot be divided "
             "by the channels that each makes",
             "towers divide convolutions, fc, and what treats channels, or their groups, by themselves",
         )
@@ -352,3 +354,8 @@ class _Plan:
     def refuse(self, node: Node, message: str, help: str = "") -> NoReturn:
         """Say at a layer why the net cannot be shared."""
         raise NetError([Diagnostic("E574", message, node.span, help=help, calls=node.calls)])
+
+
+def _called(node: Node) -> str:
+    """Return what a layer is called in a message: by its op, if a number is all that it is called."""
+    return node.op.name if node.name.rpartition(".")[2].isdigit() else f"{node.name} ({node.op.name})"
