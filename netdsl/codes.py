@@ -814,8 +814,8 @@ CODES: dict[str, Code] = {
         "Each device makes its share of the channels of every layer: of the filters of a convolution or fc, of what "
         "treats channels, or groups of them, by themselves. What has weights for all channels at once has no share, "
         "such as a norm over the channels, or groups that the number of devices does not divide.",
-        "",
-        "",
+        "netdsl split vit_b_16 --towers 2",
+        "netdsl split vgg16 --towers 2",
     ),
     # ------------------------------------------------------------ lifting
     "E580": Code(

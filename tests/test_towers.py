@@ -15,7 +15,7 @@ from reference_ops import Array
 from torch import Tensor, nn
 
 import netdsl
-from netdsl import NetError, Network
+from netdsl import NetError, Network, cli
 from netdsl.backend import TowersBackend, find
 from netdsl.ir.types import Shape
 from netdsl.ops import Example, Op, catalogue
@@ -266,3 +266,24 @@ def test_shares_of_ops_make_what_ops_make_of_all_channels() -> None:
         "blurpool",
     } <= shared
     assert not {"ln", "rms_norm", "shuffle", "concat", "glu", "softmax", "attention", "weight"} & shared
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    size = "--batch 128 --optimizer momentum --memory 3GB".split()
+    command = ["split", "alexnet_2012", "--towers", "2", *size]
+    assert cli.main([*command, "-o", str(tmp_path / "towers")]) == 0
+    printed = capsys.readouterr()
+    assert "it fits 3GB a device" in printed.out
+    names = sorted(file.name for file in (tmp_path / "towers").iterdir())
+    stages = [f"alexnet_2012_stage{n}.{end}" for n in range(1, 6) for end in ("net", "py")]
+    assert names == [*stages, "alexnet_2012_towers.py"]
+    written = (tmp_path / "towers" / "alexnet_2012_stage2.py").read_text()
+    assert "netdsl compile alexnet_2012_stage2.net:alexnet_2012_stage2 --backend torch" in written
+    spec = netdsl.load(f"{tmp_path}/towers/alexnet_2012_stage2.net")
+    assert spec.emit("torch") == written
+    for wrong in ("--micro-batches 2", "--schedule gpipe", "--device a100", "--format json"):
+        assert cli.main([*command, *wrong.split()]) == 2
+        assert "is of the parts of a pipeline, not of towers" in capsys.readouterr().err
+    assert cli.main([*command, "--parts", "2"]) == 2
+    assert cli.main(["split", "vit_b_16", "--towers", "2"]) == 1
+    assert "error[E574]" in capsys.readouterr().err

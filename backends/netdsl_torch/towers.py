@@ -126,9 +126,10 @@ def whole_result(x: Tensor) -> Tensor:
 
 
 def files(plan: Towers, backend: Backend) -> Mapping[str, str]:
-    """Return the module that runs a plan, and those of its stages, by names of files."""
+    """Return the module that runs a plan, and specs and modules of its stages, by names of files."""
     found = {f"{plan.net.name}_towers.py": runner(plan)}
     for net in plan.nets:
+        found[f"{net.name}.net"] = net.recipe.net.file.source.text
         found[f"{net.name}.py"] = emit([net], backend)
     return found
 

@@ -34,6 +34,6 @@ def run(args: argparse.Namespace) -> int:
             write_all({folder / name: text for name, text in files.items()}, read_for([net]))
         except OSError as error:
             misuse("E510", f"cannot write {args.output}: {reading.reason(error)}")
-        note(f"wrote {folder / next(iter(files))} and {len(files) - 1} stages")
+        note(f"wrote {folder / next(iter(files))} and {len(plan.stages)} stages, each a spec and a module")
     print(render_text(plan, args.batch, args.dtype, args.optimizer, args.memory, look()))
     return 0
