@@ -43,7 +43,7 @@ def test_an_unknown_option_is_an_error_with_what_was_meant() -> None:
     assert (found.code, found.help) == ("E506", "did you mean `test`?")
     with pytest.raises(netdsl.NetError) as caught:
         find("torch:")
-    assert caught.value.diagnostics[0].help == "there are features, remat, test, low_memory"
+    assert caught.value.diagnostics[0].help == "there are features, remat, test, low_memory, deploy"
 
 
 def test_the_help_lists_them(capsys: Captured) -> None:
