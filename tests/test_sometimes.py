@@ -629,6 +629,46 @@ net N(n = 2, deep = true):
 variant n1 = N()
 variant n2 = N(1, false)
 """,
+    "a child beside two conditions under which one is made": """\
+block Joined(c, stride = 1):
+    add:
+        if stride > 1:
+            proj: conv 1x1, c, /stride
+        elif x.c != c:
+            proj: conv 1x1, c, /stride
+        else:
+            part:
+                identity
+        conv: conv 3x3, c, /stride
+
+block Cases(c, k = 1):
+    if k == 1:
+        same: conv 1x1, c
+    elif k == 2:
+        same: conv 1x1, c
+    elif k == 3:
+        same: conv 1x1, c
+    else:
+        own: conv 3x3, c
+    if k == 1:
+        more: bn
+    elif k == 3:
+        more: bn
+    elif k == 2:
+        rest: relu -> bn
+
+net N(c = 8, k = 1):
+    input 8, 16x16
+    a: Joined c
+    b: Joined 9, 2
+    d: Joined 9
+    e: Cases c, k
+    f: Cases 5, k + 1
+    gap
+variant n1 = N()
+variant n2 = N(5, 2)
+variant n3 = N(7, 3)
+""",
     "ints and floats in one list": """\
 block VGG(cfg: list):
     for c in cfg:

@@ -296,6 +296,8 @@ class Constructor:
             return
         more = [one for one in otherwise if holds([one])]
         while len(more) == 1 and isinstance(more[0], If):
+            if id(more[0]) in self.members.optional:  # its child is None beforehand
+                break
             if not self.alike(then, [one for one in more[0].then if holds([one])]):
                 break
             test = Atom("or", (test, more[0].test))
