@@ -12,6 +12,7 @@ import pytest
 import torch
 from netdsl_torch.run import returned, without_dropout
 from pipeline_rank import loss_of
+from test_emitted import IGNORED, RULES, tool
 from torch import Tensor, nn
 from torch_oracles import execute, load
 
@@ -161,6 +162,18 @@ def test_running_statistics_are_those_of_one_process(ran: dict[str, Ran], name: 
 def test_what_a_process_keeps_is_what_the_plan_says(ran: dict[str, Ran], name: str) -> None:
     for part, found in zip(ran[name].split.parts, ran[name].parts, strict=True):
         assert found["saved"] == part.flights * part.saved > 0
+
+
+@pytest.mark.parametrize("name", ["lenet", "googlenet"])
+def test_the_program_is_written_as_by_hand(name: str, tmp_path: Path) -> None:
+    for file, text in files(load(name).split(4, batch=8, train=True)).items():
+        (tmp_path / file).write_text(text)
+    program = tmp_path / f"{name}_pipeline.py"
+    style = ["--isolated", "--no-cache", "--config", f"src = ['{tmp_path}']", "--line-length"]
+    assert (
+        tool("ruff", "check", *style, "110", "--select", RULES, "--ignore", IGNORED["torch"], program) == ""
+    )
+    assert tool("ruff", "format", *style, "100", "--diff", program) == ""
 
 
 def test_a_backend_without_pipelines_says_so() -> None:

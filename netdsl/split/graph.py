@@ -96,8 +96,9 @@ def part_graph(
         outputs.append(Output(f"{names[value]}{HANDED_ON if value in comes else ''}", made))
     if last:
         outputs = [
-            output.replace(value=comes.get(output.value, output.value)) for output in net.graph.outputs
-        ]
+            output.replace(value=comes.get(output.value, output.value))
+            for output in sorted(net.graph.outputs, key=lambda output: output.value in comes)
+        ]  # what an earlier part has made is returned last
     graph.outputs = tuple(outputs)
     graph.tree = _framed(with_tree(graph, tree, read), heads, tails)
     graph.tree.block = f"{tree.block}Part{rank}"
@@ -119,6 +120,9 @@ def _framed(graph: Graph, heads: Sequence[str], tails: Sequence[str]) -> Scope:
     trains = any(node.train for node in graph)
     for scope in tree.scopes():
         scope.module = scope.module if scope.module in paths else ""
+        if scope is not tree:  # who reads what only goes through a block reads it where it is made
+            inside = {*scope.nodes()}
+            scope.outputs = tuple(value for value in scope.outputs if value.node in inside)
         scope.modules = {name: module for name, module in scope.modules.items() if module in graph}
         if scope.order and not trains:
             scope.written, scope.order = scope.steps, ()

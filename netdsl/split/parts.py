@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
 from math import prod
@@ -175,9 +175,12 @@ class Split(Record):
         Raises:
             NetError: No spec makes a part.
         """
-        kind = type(self.net)
+        return self.nets_that(None)
+
+    def nets_that(self, accept: Callable[[Net], object] | None) -> tuple[Net, ...]:
+        """Return the same; `accept` raises a NetError for blocks that are of no use, see `Net.from_graph`."""
         return tuple(
-            kind.from_graph(graph, f"{self.net.name}_part{part.rank}")
+            type(self.net).from_graph(graph, f"{self.net.name}_part{part.rank}", accept=accept)
             for graph, part in zip(self.graphs, self.parts, strict=True)
         )
 

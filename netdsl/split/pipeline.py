@@ -28,9 +28,10 @@ def files(split: Split, backend: str = "torch") -> Mapping[str, str]:
     learned[0] = [False] * len(split.net.inputs)
     run = PipelineRun(options.schedule, options.micro_batch, options.micro_batches, options.dtype)
     texts: dict[str, str] = {}
-    for part in split.nets:
+    nets = split.nets_that(lambda part: emit(part, backend))
+    for part in nets:
         texts[f"{part.name}.py"] = emit(part, backend)
         texts[f"{part.name}.net"] = part.recipe.net.file.source.text
-    texts[f"{name}_pipeline.py"] = chosen.pipeline(name, split.nets, learned, run)
+    texts[f"{name}_pipeline.py"] = chosen.pipeline(name, nets, learned, run)
     texts[f"{name}_pipeline.svg"] = str(draw(split))
     return texts
