@@ -1,0 +1,275 @@
+"""What a forward pass costs in evaluation, in each form in which a net is shipped: one thread, one 3x224x224 image.
+
+Times are of the process, not of the clock; the forms of a net take turns, and medians are shown, as ratios to
+torchvision's own module: above 1 is faster. Memory is what a process of its own has resident at most while it makes
+the form and runs it, beside what it had when its libraries were loaded.
+
+    python benchmarks/inference.py [NET ...]             times
+    python benchmarks/inference.py --memory [NET ...]    memory
+    python benchmarks/inference.py --fit [NET ...]       what channels last save of a layer, by kind of layer, which
+                                                         backends/netdsl_torch/channels_last.toml keeps
+
+OpenVINO is measured where it is installed, and `torch.compile` where there is a C++ compiler.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from math import exp, log
+from pathlib import Path
+from shutil import which
+from statistics import median
+from tempfile import TemporaryDirectory
+from time import process_time
+from typing import Any
+
+import netdsl_torch
+import torch
+from netdsl_torch.channels_last import kernel
+from reference import interleaved, torchvision_factory
+from torch import Tensor, nn
+
+import netdsl
+from netdsl.backend import find
+from netdsl.transforms.inference import deployed
+
+NETS = (
+    "alexnet",
+    "vgg16",
+    "resnet18",
+    "resnet50",
+    "resnext50_32x4d",
+    "wide_resnet50_2",
+    "googlenet",
+    "inception_v3",
+    "mobilenet_v2",
+    "mobilenet_v3_large",
+    "mobilenet_v3_small",
+    "densenet121",
+    "shufflenet_v2_x1_0",
+    "squeezenet1_1",
+    "efficientnet_b0",
+    "efficientnet_v2_s",
+    "mnasnet1_0",
+    "regnet_y_400mf",
+    "regnet_x_800mf",
+    "convnext_tiny",
+)
+SIZE = (3, 224, 224)
+ROUNDS = 9
+FORMS = ("torchvision", "torch", "torch:deploy", "compiled", "ONNX Runtime", "OpenVINO")
+"""`compiled` is torch:deploy under torch.compile with freezing."""
+
+ARGUMENTS = {name: {"init_weights": False} for name in ("googlenet", "inception_v3")}
+"""What torchvision's functions are given."""
+CONTIGUOUS = torch.contiguous_format
+
+Run = Callable[[], object]
+
+
+def load(name: str) -> netdsl.Network:
+    """Return a net at the size that is measured."""
+    return netdsl.load(name, inputs={"": SIZE})
+
+
+def torchvisions(name: str) -> nn.Module:
+    """Return torchvision's model, with norms that keep what passes through near 1."""
+    torch.manual_seed(0)
+    model = torchvision_factory(name)(weights=None, **ARGUMENTS.get(name, {})).eval()
+    for layer in model.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.train()
+            layer.momentum = 1.0
+    with torch.no_grad():
+        model(torch.randn(2, *SIZE))
+    return model.eval()
+
+
+def made(name: str, form: str, theirs: nn.Module, x: Tensor) -> Run:
+    """Return what runs a net in a form, with torchvision's weights; ImportError where it cannot."""
+    if form == "torchvision":
+        return lambda: theirs(x)
+    net, state = load(name), theirs.state_dict()
+    if form in ("ONNX Runtime", "OpenVINO"):
+        file = net.onnx("torch:deploy", state)
+        return (onnx_runtime if form == "ONNX Runtime" else openvino)(file, x)
+    backend = "torch" if form == "torch" else "torch:deploy"
+    model = net.build(backend, netdsl.convert_weights(net, state, "torch", backend)).eval()
+    if form != "compiled":
+        return lambda: model(x)
+    if which("g++") is None:
+        raise ImportError("there is no C++ compiler")
+    import torch._inductor.config
+
+    torch._inductor.config.freezing = True
+    torch._dynamo.reset()
+    compiled = torch.compile(model)
+    return lambda: compiled(x)
+
+
+def onnx_runtime(file: bytes | str, x: Tensor) -> Run:
+    """Return what runs a file in ONNX Runtime, on one thread."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+    inputs = {session.get_inputs()[0].name: x.numpy()}
+    return lambda: session.run(None, inputs)
+
+
+def openvino(file: bytes, x: Tensor) -> Run:
+    """Return what runs a file in OpenVINO, on one thread and in float32."""
+    import openvino
+
+    core = openvino.Core()
+    model = core.read_model(file)
+    model.reshape([*x.shape])
+    only = {"INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1, "INFERENCE_PRECISION_HINT": "f32"}
+    request = core.compile_model(model, "CPU", only).create_infer_request()
+    inputs = {0: x.numpy()}
+    return lambda: [*request.infer(inputs).values()]
+
+
+def forms(name: str, x: Tensor) -> dict[str, Run]:
+    """Return what runs a net, by form; each gives torchvision's output."""
+    theirs = torchvisions(name)
+    found = {}
+    for form in FORMS:
+        try:
+            run = made(name, form, theirs, x)
+        except ImportError as error:
+            print(f"{form}: {error}", file=sys.stderr)
+            continue
+        output: Any = run()
+        output = output[0] if isinstance(output, list) else output
+        error = abs(torch.as_tensor(output) - theirs(x)).max() / abs(theirs(x)).max()
+        if not error < 1e-3:
+            raise SystemExit(f"{name}: {form} gives something else, by {error:.1e}")
+        found[form] = run
+    return found
+
+
+def peak(name: str, form: str, file: str) -> int:
+    """Return by how many bytes resident memory grows at most while a form is made and run in this process."""
+    x = torch.zeros(1, *SIZE)
+    nn.Conv2d(3, 8, 3).eval()(x)  # what the libraries take for themselves
+    if form == "torchvision":
+        factory = torchvision_factory(name)
+    elif form == "ONNX Runtime":
+        import onnxruntime  # noqa: F401
+    else:
+        net, text = load(name), load(name).emit(form)
+    before = resident("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")
+    with torch.inference_mode():
+        if form == "torchvision":
+            run: Run = partial(factory(weights=None, **ARGUMENTS.get(name, {})).eval(), x)
+        elif form == "ONNX Runtime":
+            run = onnx_runtime(file, x)
+        else:
+            run = partial(find(form).build(text, net).eval(), x)
+        for _ in range(3):
+            run()
+    return resident("VmHWM") - before
+
+
+def resident(which: str) -> int:
+    """Return a number of bytes that the system tells of this process."""
+    with open("/proc/self/status") as lines:
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{which}:"))
+
+
+def table(names: Sequence[str]) -> None:
+    """Print times by net and form, and their geometric means."""
+    x = torch.randn(1, *SIZE)
+    ratios: dict[str, list[float]] = defaultdict(list)
+    print(f"{'net':20} {'torchvision':>12} " + " ".join(f"{form:>13}" for form in FORMS[1:]), flush=True)
+    for name in names:
+        with torch.inference_mode():
+            runs = forms(name, x)
+            taken = dict(zip(runs, interleaved([*runs.values()], ROUNDS, process_time), strict=True))
+        for form, seconds in taken.items():
+            ratios[form].append(taken["torchvision"] / seconds)
+        shown = [f"{ratios[form][-1]:13.2f}" if form in taken else f"{'-':>13}" for form in FORMS[1:]]
+        print(f"{name:20} {1000 * taken['torchvision']:9.1f} ms " + " ".join(shown), flush=True)
+    means = [exp(sum(map(log, ratios[form])) / len(names)) if ratios[form] else 0 for form in FORMS[1:]]
+    print(f"{'geometric mean':33} " + " ".join(f"{mean:13.2f}" for mean in means), flush=True)
+    print(f"slowest of torch:deploy: {min(ratios['torch:deploy']):.2f}")
+
+
+def memory(names: Sequence[str]) -> None:
+    """Print peaks of resident memory by net and form, in MiB."""
+    shown = ("torchvision", "torch", "torch:deploy", "ONNX Runtime")
+    print(f"{'net':20} " + " ".join(f"{form:>13}" for form in shown), flush=True)
+    for name in names:
+        with TemporaryDirectory() as folder:
+            file = Path(folder) / "net.onnx"
+            file.write_bytes(load(name).onnx("torch:deploy"))
+            peaks = []
+            for form in shown:
+                command = [sys.executable, __file__, "--peak", name, form, str(file)]
+                peaks.append(int(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
+        print(f"{name:20} " + " ".join(f"{one / 2**20:13.1f}" for one in peaks), flush=True)
+
+
+def layers(name: str, rules: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, float, float]]:
+    """Yield of each layer of the form for inference its kind, its work, and the ns that channels last save."""
+    net = deployed(load(name)).net
+    x = torch.randn(1, *SIZE)
+    models = [net.build("torch").eval().to(memory_format=form) for form in (CONTIGUOUS, torch.channels_last)]
+    taken: list[dict[str, list[float]]] = [defaultdict(list), defaultdict(list)]
+    for model, times in zip(models, taken, strict=True):
+        for path, layer in model.named_modules():
+            if not [*layer.children()]:
+                layer.register_forward_pre_hook(lambda *_, path=path: begun.__setitem__(path, process_time()))
+                layer.register_forward_hook(
+                    lambda *_, path=path, times=times: times[path].append(process_time() - begun[path])
+                )
+    begun: dict[str, float] = {}
+    for _ in range(ROUNDS):
+        for model in models:
+            model(x)
+    first, last = ({path: median(one) for path, one in times.items()} for times in taken)
+    for node in net.graph:
+        if node.name in first and (kind := kernel(node, net)) in rules:
+            work = getattr(net.layer_costs[node.name], rules[kind]["of"])
+            yield kind, work, 1e9 * (first[node.name] - last[node.name])
+
+
+def fit(names: Sequence[str]) -> None:
+    """Print what channels last save of a unit of work, by kind of layer: least squares, through the origin."""
+    rules = tomllib.loads((Path(netdsl_torch.__file__).parent / "channels_last.toml").read_text())
+    found: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    with torch.inference_mode():
+        for name in names:
+            for kind, work, saved in layers(name, rules):
+                found[kind].append((work, saved))
+    print(f"{'kind':20} {'layers':>6} {'of':>12} {'ns saved':>9} {'kept':>9}")
+    for kind, rule in rules.items():
+        if pairs := found[kind]:
+            slope = sum(work * saved for work, saved in pairs) / sum(work * work for work, _ in pairs)
+            print(f"{kind:20} {len(pairs):6} {rule['of']:>12} {slope:9.2f} {rule['saves']:9.2f}")
+
+
+def main() -> None:
+    """Print what is asked for."""
+    asked = sys.argv[1:]
+    if asked[:1] == ["--peak"]:
+        print(peak(*asked[1:]))
+    elif asked[:1] == ["--fit"]:
+        fit(asked[1:] or NETS)
+    elif asked[:1] == ["--memory"]:
+        memory(asked[1:] or NETS)
+    else:
+        table(asked or NETS)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    main()
