@@ -320,7 +320,8 @@ def test_check_looks_at_a_space_and_at_its_variants(
     assert cli.main(["check", str(file), "--format", "json"]) == 0
     (found,) = json.loads(capsys.readouterr().out)["spaces"]
     within = {"least": 2, "most": 2, "exact": True}
-    assert found == {"name": "space", "spec": "s.net", "decisions": 2, "nets": 4, "within": within}
+    told = {"name": "space", "spec": "s.net", "file": str(file), "decisions": 2, "nets": 4, "within": within}
+    assert found == told
     # a mistake in what only some answers run, and a kernel that is too large, which is none
     file.write_text(BESIDE.replace("choose(3x3, 5x5), width", "choose(3x3, 9x9), width, pad=0"))
     assert cli.main(["check", f"{file}:space"]) == 0
