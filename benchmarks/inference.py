@@ -198,7 +198,7 @@ def table(names: Sequence[str]) -> None:
             ratios[form].append(taken["torchvision"] / seconds)
         shown = [f"{ratios[form][-1]:13.2f}" if form in taken else f"{'-':>13}" for form in FORMS[1:]]
         print(f"{name:20} {1000 * taken['torchvision']:9.1f} ms " + " ".join(shown), flush=True)
-    means = [exp(sum(map(log, ratios[form])) / len(names)) if ratios[form] else 0 for form in FORMS[1:]]
+    means = [exp(sum(map(log, ratios[form])) / len(ratios[form])) for form in FORMS[1:] if form in ratios]
     print(f"{'geometric mean':33} " + " ".join(f"{mean:13.2f}" for mean in means), flush=True)
     print(f"slowest of torch:deploy: {min(ratios['torch:deploy']):.2f}")
 

@@ -12,7 +12,7 @@ from netdsl.cli.common import misuse, network, note, read_for, replacing, spec_a
 HELP = "write a net as a file of ONNX"
 EXAMPLES = (
     "netdsl export resnet18 -o resnet18.onnx",
-    "netdsl export my_net.net --weights my_net.safetensors --backend torch:deploy -o my_net.onnx --check",
+    "netdsl export my_net.net --weights my_net.pth --check -o my_net.onnx",
 )
 
 
