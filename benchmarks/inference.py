@@ -198,8 +198,9 @@ def table(names: Sequence[str]) -> None:
             ratios[form].append(taken["torchvision"] / seconds)
         shown = [f"{ratios[form][-1]:13.2f}" if form in taken else f"{'-':>13}" for form in FORMS[1:]]
         print(f"{name:20} {1000 * taken['torchvision']:9.1f} ms " + " ".join(shown), flush=True)
-    means = [exp(sum(map(log, ratios[form])) / len(ratios[form])) for form in FORMS[1:] if form in ratios]
-    print(f"{'geometric mean':33} " + " ".join(f"{mean:13.2f}" for mean in means), flush=True)
+    means = {form: exp(sum(map(log, each)) / len(each)) for form, each in ratios.items()}
+    shown = [f"{means[form]:13.2f}" if form in means else f"{'-':>13}" for form in FORMS[1:]]
+    print(f"{'geometric mean':33} " + " ".join(shown), flush=True)
     print(f"slowest of torch:deploy: {min(ratios['torch:deploy']):.2f}")
 
 
