@@ -701,6 +701,36 @@ net N(front: list = [0.0, 0, 2, 2, 0], late = 1, deep = true):
 variant n1 = N()
 variant n2 = N(late=2, deep=false)
 """,
+    "an int and a float by their places in a list": """\
+rest = [4, 0.1]
+
+block Read(p: list):
+    conv: conv 3x3, p[0]
+    leaky_relu p[1]
+
+block Twice(p: list):
+    first: conv 1x1, x.c
+    a: Read p
+    b: Read p
+
+block Apart(p: list):
+    c, slope = p
+    conv 1x1, c
+    leaky_relu slope
+
+net N(q: list = [8, 0.0], r: list = [6, 4, 0.5]):
+    input 3, 16x16
+    a: Read rest
+    b: Read q
+    c: Twice q
+    d: Twice [5, 0.5]
+    e: Twice r[1:]
+    f: Apart q
+    conv: conv 1x1, r[0]
+    gap
+variant n1 = N()
+variant n2 = N([7, 0.25])
+""",
 }
 
 
@@ -759,6 +789,25 @@ def test_classes_are_right_for_other_arguments(name: str, backend: str) -> None:
 def test_forward_asks_for_the_value(name: str, lines: list[str]) -> None:
     text = module(name, "torch")
     assert [line for line in lines if line not in text] == []
+
+
+def test_items_of_lists_have_types_by_their_places() -> None:
+    text = module("an int and a float by their places in a list", "torch")
+    assert "q: tuple[int, float] = (8, 0.0), r: tuple[int, int, float] = (6, 4, 0.5)" in text
+    assert text.count("p: tuple[int, float]") == 3
+    whole = "block B(p: list):\n    for r in p:\n        dropout r\n    conv 1x1, p[0]\n"
+    (net,) = recipes(read_text(f"{whole}net N:\n    input 3, 8x8\n    b: B [1, 0.5]\n"), "", {}, {})
+    (text,) = emit_family((Network(net),), "torch").values()
+    assert "p: list[float]" in text
+
+
+def test_a_message_reads_what_is_bound_before_it() -> None:
+    block = "block B(p: list):\n    a, b = p\n    conv 1x1, a\n    dropout b\n"
+    (net,) = recipes(read_text(f"{block}net N:\n    input 3, 8x8\n    b: B [4, 0.5]\n"), "", {}, {})
+    (text,) = emit_family((Network(net),), "flax").values()
+    test, rest = text.index("if p[1] < 0"), text.index("a, b = p")
+    assert test < rest
+    assert "{p[1]}" in text[test:rest]
 
 
 def test_modules_can_be_scripted() -> None:

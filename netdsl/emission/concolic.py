@@ -346,18 +346,50 @@ def mentioned(value: Any) -> dict[str, None]:
         return {}
     if isinstance(value, (Atom, Poly)) or symbolic(value):
         return names(value)
-    inner: Iterable[Any] = ()
+    return {name: None for item in _parts(value) for name in mentioned(item)}
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    """Return the values that a value holds."""
     if isinstance(value, RowValue):
-        inner = value.cells
-    elif isinstance(value, tuple):
-        inner = value
-    elif isinstance(value, Pad):
-        inner = value.size
-    elif isinstance(value, OpValue):
-        inner = (given.value for given in value.args.values())
-    elif isinstance(value, Ramp):
-        inner = (value.start, value.stop)
-    return {name: None for item in inner for name in mentioned(item)}
+        return value.cells
+    if isinstance(value, tuple):
+        return value
+    if isinstance(value, Pad):
+        return value.size
+    if isinstance(value, OpValue):
+        return (given.value for given in value.args.values())
+    if isinstance(value, Ramp):
+        return (value.start, value.stop)
+    return ()
+
+
+def is_part(value: Any, name: str) -> bool:
+    """Tell whether a value is a list that has a name, or some items of it by constants."""
+    whole = value if isinstance(value, (Atom, Poly)) else term(value)
+    if not isinstance(whole, Atom) or whole.op != "part":
+        return whole == Atom("name", (name,))
+    return all(bound is None or bound.constant is not None for bound in whole.args[1:]) and is_part(
+        whole.args[0], name
+    )
+
+
+def reads_whole(value: Any, name: str) -> bool:
+    """Tell whether a value, or anything in it, reads more of a list than its length and items by constants."""
+    if name not in mentioned(value):
+        return False
+    if not (isinstance(value, (Atom, Poly)) or symbolic(value)):
+        return any(reads_whole(item, name) for item in _parts(value))
+    whole = value if isinstance(value, (Atom, Poly)) else term(value)
+    if isinstance(whole, Poly):
+        return any(reads_whole(atom, name) for _, atoms in whole.parts.values() for atom in atoms)
+    if whole.op == "item" and is_part(whole.args[0], name):
+        return whole.args[1].constant is None
+    if whole.op == "call" and whole.args[0] == "len" and is_part(whole.args[1], name):
+        return False
+    return whole.op == "name" or any(
+        reads_whole(arg, name) for arg in whole.args if isinstance(arg, (Atom, Poly))
+    )
 
 
 class SymbolicEvaluator(Evaluator):

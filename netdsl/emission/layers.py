@@ -405,7 +405,7 @@ class Layers(Conditions):
         test = tests[0] if len(tests) == 1 else Atom("and", tuple(tests))
         others = [condition for condition in conditions if condition not in mine]
         if own.op != "name" or not all(map(self.known_at_once, (own, *others))):
-            self.checked(test, f"a probability is from 0 to 1, not {{{text(rate)}}}")
+            self.checked(test, f"a probability is from 0 to 1, not {{{text(own)}}}")
         elif not others or test not in self.rates:
             self.rates[test] = tuple(others)
 

@@ -16,7 +16,17 @@ from netdsl.elaborate.names import class_name, readable, reserved_attribute, res
 from netdsl.elaborate.values import MISSING, BlockDecl, OpValue, RowValue, TableValue, Wire, show
 from netdsl.emission import dotted, prose
 from netdsl.emission.code import Arg, Call, Const, Context, Expr, Listed, Lowered, Name, Param, children
-from netdsl.emission.concolic import Maker, SymOp, SymPad, SymRow, SymTable, made, mentioned
+from netdsl.emission.concolic import (
+    Maker,
+    SymOp,
+    SymPad,
+    SymRow,
+    SymTable,
+    is_part,
+    made,
+    mentioned,
+    reads_whole,
+)
 from netdsl.emission.construct import Constructor
 from netdsl.emission.demands import Demands
 from netdsl.emission.dialect import Dialect
@@ -319,7 +329,26 @@ class ModuleText(ABC):
     def given(self, parameter: Parameter, staged: Staged, value: Any) -> Expr:
         """Return what a parameter of a class is given as code."""
         lists = self.family.lists_of(staged.decl, parameter.name, parameter.default)
-        return self.expression(value, lists, parameter.unpacked)
+        return self.expression(value, lists, self.apart(parameter, staged))
+
+    def apart(self, parameter: Parameter, staged: Staged) -> bool:
+        """Tell whether the place of an item says what it is: it has a variable, or is read by its number."""
+        if parameter.unpacked or parameter.kind != "list":
+            return parameter.unpacked
+        lists = [parameter.value, *self.family.lists_of(staged.decl, parameter.name, parameter.default)]
+        return len(set(map(len, lists))) == 1 and self.by_place(staged, parameter.name)
+
+    def by_place(self, staged: Staged, name: str) -> bool:
+        """Tell whether a class reads items of a list by constants alone, or hands it on to one that does."""
+        for item in walk(staged.items):
+            handed: list[Any] = []
+            if isinstance(item, Child) and item.callee is None and not item.recursive:
+                given = [(one, item.args[one.name]) for one in item.cls.params if one.name in item.args]
+                handed = [value for one, value in given if is_part(value, name) and self.apart(one, item.cls)]
+            for value in item.terms():
+                if reads_whole(value, name) and not any(value is one for one in handed):
+                    return False
+        return True
 
     def block_argument(self, value: OpValue) -> Expr:
         """Return a block as an argument: its class, with what it is given already."""
@@ -915,7 +944,7 @@ class ModuleText(ABC):
             )
             return self.taken_as(f"list[{self.row_type([*parameter.value.rows, *rows])}]")
         lists = self.family.lists_of(staged.decl, parameter.name, parameter.default)
-        return self.taken_as(self.shared_type([parameter.value, *lists], parameter.unpacked))
+        return self.taken_as(self.shared_type([parameter.value, *lists], self.apart(parameter, staged)))
 
     def type_of(self, name: str, staged: Staged) -> str:
         """Return the type of a name of a class's frame."""
