@@ -50,7 +50,7 @@ net Both:
     "words": """
 net Words:
     input 3, 8x8
-    conv 4x4, 8, /4, pad=0 -> tokens -> ln -> attention 2 -> token 0 -> fc 3
+    conv 4x4, 8, /4, pad=0 as stem -> tokens -> ln as norm -> attention 2 as attn -> token 0 -> fc 3 as head
 """,
 }
 
