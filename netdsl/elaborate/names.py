@@ -27,6 +27,7 @@ GLOBALS = frozenset(
     self nn F torch Tensor jax jnp nnx partial Callable annotations Final NamedTuple OrderedDict
     Conv2dSame DropPath LayerNorm2d Permute GlobalAvgPool2d Tokens Token channel_shuffle split_equally
     check_size check_condition check_same_size of_same_size size_2d pad_same center_crop RMSNorm2d InstanceNormOfMaps
+    GroupedLocalResponseNorm grouped_local_response_norm
     StdConv2d StdConv2dSame BlurPool2d standardized_conv blur_pool2d RandomLeakyRelu
     to_windows from_windows from_windows_last window_mask attend_by_heads pad_to_multiple shift_within
     relative_positions relative_coords relative_bias UnbiasedKeys KeysWithoutBias Exp kept_tensor kept_value

@@ -204,15 +204,15 @@ def _in_groups(op: DwConv, c: int) -> Conv:
 
 
 def _modules(graph: Graph) -> list[str]:
-    """Return what is registered, in order: scopes, and layers with state."""
+    """Return what is registered, in order: scopes, and layers with state; what runs again by its first call."""
 
     def registered(scope: Scope) -> list[str]:
         found: list[str] = []
         for item in scope.items:
             if isinstance(item, Scope):
-                found += [item.path, *registered(item)]
+                found += [item.module] if item.module else [item.path, *registered(item)]
             elif has_state(graph[item].op):
-                found.append(item)
+                found.append(graph[item].home)
         return found
 
     return registered(graph.tree)
