@@ -141,8 +141,8 @@ def check_layers(
             assert both[0] == both[1], path
 
 
-# Swin V2 calls a block with a learned tensor, whose class does not know that samples share it: one view more. AlexNet's
-# norms take a number of groups, which is 1 for one tower: a layer by itself has none then.
+# Swin V2 calls a block with a learned tensor, whose class does not know that samples share it: one view more.
+# AlexNet's norms take a number of groups, which is 1 for one tower: a layer by itself has none then.
 APART = "swin_v2", "alexnet_one_tower"
 
 
