@@ -296,7 +296,7 @@ def _sizes(shapes: Iterable[Iterable[int]]) -> str:
 
 
 def _sample(
-    net: Network, chosen: Mapping[str, ExactBackend], texts: Mapping[str, str], own: bool
+    net: Network, chosen: Mapping[str, ExactBackend], texts: Mapping[str, str], own: bool = False
 ) -> tuple[Network, int]:
     """Return the net with the input that numbers are compared at, and how many samples there are.
 
