@@ -43,6 +43,10 @@ class Change(Rewrite):
         """By key of the new state, what it is made of; others are what they were."""
         self.places: dict[str, str] = {}
         """By node that was not there, the node or scope of the module tree behind which it stands."""
+        self._calls: dict[str, list[str]] = {}
+        """By node those that have its weights, itself first."""
+        for node in net.graph:
+            self._calls.setdefault(node.home, []).append(node.name)
 
     def tensor(self, key: str) -> Formula:
         """Return what a tensor of the state is made of as things stand, whatever becomes of it later."""
@@ -54,7 +58,7 @@ class Change(Rewrite):
 
     def calls(self, home: str) -> list[Node]:
         """Return the nodes that have the weights of one, itself first: a module that `same` runs again."""
-        return [node for node in self.nodes.values() if node.home == home]
+        return [self.nodes[name] for name in self._calls[home] if name in self.nodes]
 
     def reader(self, name: str) -> Node | None:
         """Return the only node that reads a node; None if there are more, or it is an output of the net."""

@@ -39,6 +39,10 @@ class _Rebuilt:
             for value in node.inputs:
                 self.readers.setdefault(value, []).append(node.name)
         self.results = {output.value for output in graph.outputs}
+        self.read: dict[str, list[Value]] = {}
+        """By node what somebody reads of it, or is an output, in the order of its ports."""
+        for value in sorted(self.readers.keys() | self.results):
+            self.read.setdefault(value.node, []).append(value)
 
     def tree(self, old: Scope) -> Scope:
         new = self.scope(old)
@@ -97,12 +101,10 @@ class _Rebuilt:
             new.input_names = tuple(named[value] for value in new.inputs)
         made = [
             value
-            for value in self.readers.keys() | self.results
-            if value.node in inside
-            and (value in self.results or any(name not in inside for name in self.readers[value]))
+            for name in inside
+            for value in self.read.get(name, ())
+            if value in self.results or any(reader not in inside for reader in self.readers[value])
         ]
-        rank = {name: at for at, name in enumerate(inside)}
-        made.sort(key=lambda value: (rank[value.node], value.port))
         kept = [value for value in leaving if value in made or value in new.inputs]
         new.outputs = tuple(dict.fromkeys((*kept, *made)))
         new.modules = {name: path for name, path in old.modules.items() if name in inside}
