@@ -1,13 +1,14 @@
-"""What a forward pass costs in evaluation, in each form in which a net is shipped: one thread, one 3x224x224 image.
+"""What a forward pass costs in evaluation, in each form in which a net is shipped: one thread, one image.
 
-Times are of the process, not of the clock; the forms of a net take turns, and medians are shown, as ratios to
-torchvision's own module: above 1 is faster. Memory is what a process of its own has resident at most while it makes
-the form and runs it, beside what it had when its libraries were loaded.
+Times are of the process, not of the clock; the forms of a net take turns of some 50 ms, and medians are shown, as
+ratios to torchvision's own module: above 1 is faster. Memory is what a process of its own has resident at most while
+it makes the form and runs it, beside what it had when its libraries were loaded.
 
     python benchmarks/inference.py [NET ...]             times
     python benchmarks/inference.py --memory [NET ...]    memory
     python benchmarks/inference.py --fit [NET ...]       what channels last save of a layer, by kind of layer, which
                                                          backends/netdsl_torch/channels_last.toml keeps
+    python benchmarks/inference.py --layout [NET ...]    what they save of whole nets, beside what these numbers say
 
 OpenVINO is measured where it is installed, and `torch.compile` where there is a C++ compiler.
 """
@@ -30,7 +31,7 @@ from typing import Any
 
 import netdsl_torch
 import torch
-from netdsl_torch.channels_last import kernel
+from netdsl_torch.channels_last import kernel, saved
 from reference import interleaved, torchvision_factory
 from torch import Tensor, nn
 
@@ -60,10 +61,15 @@ NETS = (
     "regnet_x_800mf",
     "convnext_tiny",
 )
-SIZE = (3, 224, 224)
+LARGER = {"inception_v3": (3, 299, 299)}
+"""Inputs that are not 3x224x224."""
 ROUNDS = 9
+TURN = 0.05
+"""Seconds in which a form runs again and again, as its weights would stay in a cache."""
 FORMS = ("torchvision", "torch", "torch:deploy", "compiled", "ONNX Runtime", "OpenVINO")
-"""`compiled` is torch:deploy under torch.compile with freezing."""
+"""`compiled` is torch:deploy under torch.compile with `COMPILE`."""
+
+COMPILE = {"freezing": True, "cpp_wrapper": True}
 
 ARGUMENTS = {name: {"init_weights": False} for name in ("googlenet", "inception_v3")}
 """What torchvision's functions are given."""
@@ -72,9 +78,14 @@ CONTIGUOUS = torch.contiguous_format
 Run = Callable[[], object]
 
 
+def size(name: str) -> tuple[int, int, int]:
+    """Return the shape of the image that a net is given."""
+    return LARGER.get(name, (3, 224, 224))
+
+
 def load(name: str) -> netdsl.Network:
     """Return a net at the size that is measured."""
-    return netdsl.load(name, inputs={"": SIZE})
+    return netdsl.load(name, inputs={"": size(name)})
 
 
 def torchvisions(name: str) -> nn.Module:
@@ -86,7 +97,7 @@ def torchvisions(name: str) -> nn.Module:
             layer.train()
             layer.momentum = 1.0
     with torch.no_grad():
-        model(torch.randn(2, *SIZE))
+        model(torch.randn(2, *size(name)))
     return model.eval()
 
 
@@ -104,11 +115,8 @@ def made(name: str, form: str, theirs: nn.Module, x: Tensor) -> Run:
         return lambda: model(x)
     if which("g++") is None:
         raise ImportError("there is no C++ compiler")
-    import torch._inductor.config
-
-    torch._inductor.config.freezing = True
     torch._dynamo.reset()
-    compiled = torch.compile(model)
+    compiled = torch.compile(model, options=COMPILE)
     return lambda: compiled(x)
 
 
@@ -157,7 +165,7 @@ def forms(name: str, x: Tensor) -> dict[str, Run]:
 
 def peak(name: str, form: str, file: str) -> int:
     """Return by how many bytes resident memory grows at most while a form is made and run in this process."""
-    x = torch.zeros(1, *SIZE)
+    x = torch.zeros(1, *size(name))
     nn.Conv2d(3, 8, 3).eval()(x)  # what the libraries take for themselves
     if form == "torchvision":
         factory = torchvision_factory(name)
@@ -185,15 +193,26 @@ def resident(which: str) -> int:
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{which}:"))
 
 
+def times(runs: Mapping[str, Run]) -> dict[str, float]:
+    """Return the median seconds of each of some runs, which take turns."""
+    (longest,) = interleaved([lambda: [run() for run in runs.values()]], 2, process_time)
+    calls = max(1, round(TURN * len(runs) / longest))
+
+    def turn(run: Run) -> None:
+        for _ in range(calls):
+            run()
+
+    taken = interleaved([partial(turn, run) for run in runs.values()], ROUNDS, process_time)
+    return {form: seconds / calls for form, seconds in zip(runs, taken, strict=True)}
+
+
 def table(names: Sequence[str]) -> None:
     """Print times by net and form, and their geometric means."""
-    x = torch.randn(1, *SIZE)
     ratios: dict[str, list[float]] = defaultdict(list)
     print(f"{'net':20} {'torchvision':>12} " + " ".join(f"{form:>13}" for form in FORMS[1:]), flush=True)
     for name in names:
         with torch.inference_mode():
-            runs = forms(name, x)
-            taken = dict(zip(runs, interleaved([*runs.values()], ROUNDS, process_time), strict=True))
+            taken = times(forms(name, torch.randn(1, *size(name))))
         for form, seconds in taken.items():
             ratios[form].append(taken["torchvision"] / seconds)
         shown = [f"{ratios[form][-1]:13.2f}" if form in taken else f"{'-':>13}" for form in FORMS[1:]]
@@ -222,8 +241,8 @@ def memory(names: Sequence[str]) -> None:
 def layers(name: str, rules: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, float, float]]:
     """Yield of each layer of the form for inference its kind, its work, and the ns that channels last save."""
     net = deployed(load(name)).net
-    x = torch.randn(1, *SIZE)
-    models = [net.build("torch").eval().to(memory_format=form) for form in (CONTIGUOUS, torch.channels_last)]
+    x = torch.randn(1, *size(name))
+    models = in_both_layouts(net)
     taken: list[dict[str, list[float]]] = [defaultdict(list), defaultdict(list)]
     for model, times in zip(models, taken, strict=True):
         for path, layer in model.named_modules():
@@ -241,6 +260,28 @@ def layers(name: str, rules: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[
         if node.name in first and (kind := kernel(node, net)) in rules:
             work = getattr(net.layer_costs[node.name], rules[kind]["of"])
             yield kind, work, 1e9 * (first[node.name] - last[node.name])
+
+
+def in_both_layouts(net: netdsl.Network) -> list[nn.Module]:
+    """Return a module with channels first, and with channels last."""
+    return [net.build("torch").eval().to(memory_format=form) for form in (CONTIGUOUS, torch.channels_last)]
+
+
+def layout(names: Sequence[str]) -> None:
+    """Print what channels last save of nets, as measured and as the rule has it."""
+    print(f"{'net':20} {'first':>10} {'last':>10} {'saved':>10} {'expected':>10}")
+    right = 0
+    for name in names:
+        with torch.inference_mode():
+            net = deployed(load(name)).net
+            x = torch.randn(1, *size(name))
+            models = in_both_layouts(net)
+            first, last = times({str(at): partial(model, x) for at, model in enumerate(models)}).values()
+        expected = saved(net) / 1e9
+        right += (expected > 0) == (first > last)
+        shown = (first, last, first - last, expected)
+        print(f"{name:20} " + " ".join(f"{1000 * one:7.2f} ms" for one in shown), flush=True)
+    print(f"the faster one of {right} of {len(names)}")
 
 
 def fit(names: Sequence[str]) -> None:
@@ -265,6 +306,8 @@ def main() -> None:
         print(peak(*asked[1:]))
     elif asked[:1] == ["--fit"]:
         fit(asked[1:] or NETS)
+    elif asked[:1] == ["--layout"]:
+        layout(asked[1:] or NETS)
     elif asked[:1] == ["--memory"]:
         memory(asked[1:] or NETS)
     else:

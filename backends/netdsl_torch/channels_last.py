@@ -14,7 +14,12 @@ from netdsl.ops.window import both
 
 def channels_last(net: Net) -> bool:
     """Tell whether a sample of the net's own size takes less time so, on one core of a processor."""
-    return sum(_saved(net, node) for node in net.graph) > 0
+    return saved(net) > 0
+
+
+def saved(net: Net) -> float:
+    """Return the nanoseconds that it saves of a sample of the net's own size; below 0 if it costs some."""
+    return sum(_saved(net, node) for node in net.graph)
 
 
 def kernel(node: Node, net: Net) -> str:
