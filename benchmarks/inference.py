@@ -224,7 +224,7 @@ def table(names: Sequence[str]) -> None:
 
 
 def memory(names: Sequence[str]) -> None:
-    """Print peaks of resident memory by net and form, in MiB."""
+    """Print peaks of resident memory by net and form, in MiB: medians, as what an allocator keeps differs by run."""
     shown = ("torchvision", "torch", "torch:deploy", "ONNX Runtime")
     print(f"{'net':20} " + " ".join(f"{form:>13}" for form in shown), flush=True)
     for name in names:
@@ -234,7 +234,8 @@ def memory(names: Sequence[str]) -> None:
             peaks = []
             for form in shown:
                 command = [sys.executable, __file__, "--peak", name, form, str(file)]
-                peaks.append(int(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
+                runs = [subprocess.run(command, capture_output=True, text=True, check=True) for _ in range(3)]
+                peaks.append(median(int(run.stdout) for run in runs))
         print(f"{name:20} " + " ".join(f"{one / 2**20:13.1f}" for one in peaks), flush=True)
 
 
