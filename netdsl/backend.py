@@ -5,7 +5,7 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypeVar, runtime_checkable
 
 from netdsl.diagnostics import Diagnostic, NetError, did_you_mean
 from netdsl.elaborate.evaluate import deep_recursion
@@ -219,14 +219,31 @@ class ExactBackend(WeightsBackend, Protocol):
         """Return the module that the source defines, in float32 or float64, to measure it."""
 
 
+class Beside(Record):
+    """The file beside one of ONNX that has the bytes of its large tensors: external data, as ONNX calls it."""
+
+    name: str
+    """What the file of ONNX calls it, relative to its own folder."""
+    stream: BinaryIO
+    """It, to be written and read."""
+
+    def read(self) -> Array:
+        """Return its bytes, of which no more is in memory than what is looked at."""
+        import numpy
+
+        self.stream.flush()
+        return numpy.memmap(self.stream, mode="r")
+
+
 @runtime_checkable
 class OnnxBackend(ExactBackend, Protocol):
     """A backend whose modules its framework writes as ONNX."""
 
-    def onnx(self, model: Any, net: Net, about: Mapping[str, str]) -> bytes:
+    def onnx(self, model: Any, net: Net, about: Mapping[str, str], beside: Beside | None) -> bytes:
         """Return a built module in evaluation as a file of ONNX, for any batch, with `about` as its metadata.
 
-        Inputs and outputs have the net's names. Raises NetError if the exporter is missing, or refuses the module.
+        Inputs and outputs have the net's names; large tensors go into the file beside it, if there is one. Raises
+        NetError if the exporter is missing, or refuses the module.
         """
 
 

@@ -890,9 +890,10 @@ CODES: dict[str, Code] = {
     ),
     "E592": Code(
         "a net that cannot be a file of ONNX",
-        "`netdsl export` runs the exporter of the module's framework, which may refuse a net; a file holds up to "
-        "2 GiB; and with --check ONNX Runtime has to give the module's outputs. Nothing is written otherwise.",
-        "netdsl export vit_h_14 -o vit_h_14.onnx",
+        "`netdsl export` runs the exporter of the module's framework, which may refuse a net, and with --check ONNX "
+        "Runtime has to give the module's outputs. Nothing is written otherwise. A file holds up to 2 GiB: the "
+        "command writes more weights into a file beside it, and `Network.onnx` refuses them.",
+        "",
         "netdsl export lenet -o lenet.onnx",
     ),
 }

@@ -17,7 +17,7 @@ from netdsl.weights.convert import Move, Stored
 from netdsl.weights.layout import Layout, layout, need
 
 if TYPE_CHECKING:
-    from netdsl.backend import Array
+    from netdsl.backend import Array, Beside
 
 LARGEST = 2**31 - 2**20
 """Bytes of weights that a file of ONNX holds at most, beside its nodes: it is a message of protobuf."""
@@ -36,6 +36,18 @@ class Exported(Record):
     state: Mapping[str, Array]
     """Its weights, by the backend's names."""
     file: bytes
+    beside: Beside | None = None
+    """The file that has its large tensors."""
+
+
+def too_large(net: Net, backend: str = "torch") -> bool:
+    """Tell whether a file of ONNX cannot hold a net's weights, so that they have to lie in a file beside it."""
+    return _size(layout(net, backend)) > LARGEST
+
+
+def _size(target: Layout) -> int:
+    """Return the bytes of a module's weights in float32."""
+    return sum(4 * prod(shape) for shape in target.shapes.values())
 
 
 def export(
@@ -43,6 +55,7 @@ def export(
     backend: str = "torch",
     weights: Mapping[str, Stored] | None = None,
     subject: str = "the state",
+    beside: Beside | None = None,
 ) -> Exported:
     """Return a net as ONNX: what its module does in evaluation, for any batch.
 
@@ -54,19 +67,20 @@ def export(
         backend: Whose module it is: "torch"; "torch:deploy" is the form for inference.
         weights: By the names of that backend, or of the one without options; None: initial weights, which are random.
         subject: What errors call the weights.
+        beside: Where the bytes of large tensors go; None: into the file of ONNX, which holds 2 GiB.
 
     Raises:
-        NetError: The backend or its exporter is missing, the weights do not fit, or the exporter refuses the module.
+        NetError: The backend or its exporter is missing, the weights do not fit or are too large, or the exporter
+            refuses the module.
     """
     chosen = find(backend)
     made, form = (chosen.backend, chosen.form(net)) if isinstance(chosen, Deploy) else (chosen, net)
     if not isinstance(made, OnnxBackend):
         raise NetError([Diagnostic("E506", f"the {made.name} backend writes no ONNX", help="torch does")])
     target = layout(net, backend)
-    size = sum(4 * prod(shape) for shape in target.shapes.values())
-    if size > LARGEST:
-        message = f"{net.name} has {size:,} bytes of weights, and a file of ONNX holds {LARGEST:,}"
-        _refuse(message)
+    if beside is None and _size(target) > LARGEST:
+        message = f"{net.name} has {_size(target):,} bytes of weights, and a file of ONNX holds {LARGEST:,}"
+        _refuse(message, "`netdsl export` writes them into a file beside it")
     text = emit(net, backend)
     if weights is None:
         state = made.runner(text, form, "float32").read()
@@ -76,7 +90,8 @@ def export(
         state = {key: move.numbers(key) for key in target.shapes}
     model = made.build(text, form)
     made.load(model, state, form)
-    return Exported(form, made, text, state, made.onnx(model, form, _about(net, backend)))
+    file = made.onnx(model, form, _about(net, backend), beside)
+    return Exported(form, made, text, state, file, beside)
 
 
 def _same(target: Layout, weights: Mapping[str, Stored]) -> bool:
@@ -102,11 +117,13 @@ def check(exported: Exported, seed: int = 0) -> float:
     net = exported.net
     batch = 3  # the exporter has seen another
     x = {name: random.standard_normal((batch, *shape), "float32") for name, shape in net.inputs.items()}
-    runner = exported.backend.runner(exported.text, net, "float32")
-    runner.load(exported.state)
-    expected = runner.evaluate(x)
+    expected = _expected(exported, x)
+    options = runtime.SessionOptions()
+    if exported.beside is not None and exported.beside.stream.tell():
+        held = exported.beside.read()
+        options.add_external_initializers_from_files_in_memory([exported.beside.name], [held], [held.size])
     try:
-        session = runtime.InferenceSession(exported.file, providers=["CPUExecutionProvider"])
+        session = runtime.InferenceSession(exported.file, options, providers=["CPUExecutionProvider"])
         names = [output.name for output in session.get_outputs()]
         found = dict(zip(names, session.run(names, x), strict=True))
     except Exception as error:  # whatever it finds wrong with the file
@@ -121,6 +138,13 @@ def check(exported: Exported, seed: int = 0) -> float:
     return max(differences.values())
 
 
+def _expected(exported: Exported, x: Mapping[str, Array]) -> Mapping[str, Array]:
+    """Return what the module gives, which is gone when ONNX Runtime begins: each is as large as the weights."""
+    runner = exported.backend.runner(exported.text, exported.net, "float32")
+    runner.load(exported.state)
+    return runner.evaluate(x)
+
+
 def _difference(found: Array, expected: Array) -> float:
     """Return max |a - b| / max |b|; max |a - b| where b is 0."""
     difference = float(abs(found.astype("float64") - expected).max(initial=0))
@@ -132,5 +156,5 @@ def _line(error: Exception) -> str:
     return printable(str(error).strip().split("\n")[0] or type(error).__name__)
 
 
-def _refuse(message: str) -> NoReturn:
-    raise NetError([Diagnostic("E592", message)])
+def _refuse(message: str, help: str = "") -> NoReturn:
+    raise NetError([Diagnostic("E592", message, help=help)])

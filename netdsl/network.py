@@ -136,7 +136,8 @@ class Network(Net):
             weights: Arrays in that backend's own names, flat, or in those of "torch"; None: random ones.
 
         Raises:
-            NetError: The framework or its exporter is missing, or refuses the module; or the weights do not fit.
+            NetError: The framework or its exporter is missing, or refuses the module; or the weights do not fit, or
+                are more than a file of ONNX holds.
         """
         from netdsl.export import export
         from netdsl.weights.convert import Held

@@ -13,7 +13,7 @@ from netdsl.record import Record
 from netdsl_torch.lowering import LOWERINGS
 
 if TYPE_CHECKING:
-    from netdsl.backend import Array, PipelineRun, Runner, Tensor
+    from netdsl.backend import Array, Beside, PipelineRun, Runner, Tensor
     from netdsl.network import Network
     from netdsl.transforms.towers import Towers
 
@@ -124,8 +124,8 @@ class Backend(Record):
 
         return Runner(text, cast("Network", net), dtype)
 
-    def onnx(self, model: Any, net: Net, about: Mapping[str, str]) -> bytes:
+    def onnx(self, model: Any, net: Net, about: Mapping[str, str], beside: Beside | None = None) -> bytes:
         """Return a built module as ONNX, by torch's exporter; NetError where that is missing, or refuses it."""
         from netdsl_torch.onnx import export
 
-        return export(model, net, about)
+        return export(model, net, about, beside)

@@ -18,13 +18,19 @@ from netdsl.weights.layout import need
 if TYPE_CHECKING:
     from torch import nn
 
+    from netdsl.backend import Beside
+
 SCOPES = "pkg.torch.onnx.name_scopes"
 """Under which the exporter tells the paths of the modules that a node is in, the outermost first, and the node."""
 PLACES = ("pkg.torch.onnx.stack_trace", "pkg.torch.onnx.fx_node")
 """What it tells of the machine that it ran on."""
+LEAST = 1024
+"""From how many bytes on a tensor may lie beside the file, as for onnx's own tools; shapes are never there."""
+PAGE = 4096
+"""Where such a tensor begins is a multiple of that, so that it can be mapped into memory as ONNX asks for."""
 
 
-def export(model: nn.Module, net: Net, about: Mapping[str, str]) -> bytes:
+def export(model: nn.Module, net: Net, about: Mapping[str, str], beside: Beside | None = None) -> bytes:
     """Return a module in evaluation as a file of ONNX, for any batch; see netdsl.backend.OnnxBackend."""
     for package in ("onnx", "onnxscript"):
         need(package, "writing ONNX")
@@ -51,6 +57,8 @@ def export(model: nn.Module, net: Net, about: Mapping[str, str]) -> bytes:
     _name(written)
     written.graph.name = net.name
     written.metadata_props.update(about)
+    if beside is not None:
+        _put(written, beside)
     return bytes(program.model_proto.SerializeToString(deterministic=True))
 
 
@@ -78,3 +86,19 @@ def _name(model: Any) -> None:
         taken[name] += 1
         for key in PLACES:
             node.metadata_props.pop(key, None)
+
+
+def _put(model: Any, beside: Beside) -> None:
+    """Write the large tensors of a model beside it, one after the other, and say where each is."""
+    from onnx_ir import ExternalTensor
+
+    for value in model.graph.initializers.values():
+        tensor = value.const_value
+        if tensor.nbytes < LEAST:
+            continue
+        begin = -(-beside.stream.tell() // PAGE) * PAGE
+        beside.stream.write(bytes(begin - beside.stream.tell()))
+        tensor.tofile(beside.stream)
+        value.const_value = ExternalTensor(
+            beside.name, begin, tensor.nbytes, tensor.dtype, shape=tensor.shape, name=tensor.name
+        )

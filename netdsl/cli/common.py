@@ -523,9 +523,9 @@ def replacing(file: Path, reads: Iterable[Path] = ()) -> Iterator[BinaryIO]:
         raise PermissionError(errno.EACCES, "it is read-only", str(file))
     # a random name: what an earlier process has left is nobody's hindrance
     beside = target.with_name(f".{target.name[:50]}.{os.urandom(8).hex()}")
-    handle = os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+    handle = os.open(beside, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
     try:
-        with open(handle, "wb") as stream:
+        with open(handle, "w+b") as stream:
             yield stream
             stream.flush()
             os.fsync(handle)  # or the new name may come to the disk before what it names

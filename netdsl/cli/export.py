@@ -29,28 +29,38 @@ def add(sub: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the file as a whole, or not at all."""
-    from netdsl.export import check, export
+    """Write the file, and one for weights that it cannot hold: both as a whole, or nothing."""
+    from netdsl.backend import Beside
+    from netdsl.export import check, export, too_large
     from netdsl.weights.files import opened
 
     file = Path(args.output)
     if file.suffix.lower() != ".onnx":
         misuse("E510", f"{args.output} is no name of a file of ONNX", "give one that ends in .onnx")
+    data = file.with_name(f"{file.name}.data")
     net = network(args)
     reads = read_for([net])
+    weights = beside = difference = None
     with ExitStack() as stack:
-        weights = None
         if args.weights is not None:
             weights = stack.enter_context(opened(Path(args.weights))).tensors
             reads.append(Path(args.weights))
-        exported = export(net, args.backend, weights, str(args.weights))
-    difference = check(exported) if args.check else None
-    try:
-        with replacing(file, reads) as stream:
+        try:
+            stream = stack.enter_context(replacing(file, reads))
+            if too_large(net, args.backend):
+                beside = Beside(data.name, stack.enter_context(replacing(data, reads)))
+            exported = export(net, args.backend, weights, str(args.weights), beside)
+            if args.check:
+                difference = check(exported)
             stream.write(exported.file)
-    except OSError as error:
-        misuse("E510", f"cannot write {args.output}: {reading.reason(error)}")
-    note(f"wrote {args.output}: {net.name} for ONNX, {len(exported.file):,} bytes")
+            stream.flush()  # before either has its name
+            stack.close()
+        except OSError as error:
+            misuse("E510", f"cannot write {args.output}: {reading.reason(error)}")
+    size = f"{len(exported.file):,} bytes"
+    if beside is not None:
+        size += f", and {data}: its weights, {data.stat().st_size:,} bytes"
+    note(f"wrote {args.output}: {net.name} for ONNX, {size}")
     if weights is None:
         note("note: the weights are random: --weights gives others")
     if difference is not None:
