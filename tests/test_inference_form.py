@@ -320,6 +320,16 @@ def test_weights_of_two_dtypes_are_not_folded_into_one() -> None:
     assert {str(value.dtype) for value in moved.values()} == {"bfloat16"}
 
 
+@pytest.mark.parametrize("name", ["Same", "ADD", "Stage", "FALSE"])
+def test_a_net_may_be_called_by_a_word_of_the_language(name: str) -> None:
+    net = loads(PAIR.format(line=FOLDED["conv"], head="gap -> ").replace("Pair", name))
+    assert net.name == name.lower()
+    assert f"\nclass {name}(nn.Module):" in net.emit("torch:deploy")
+    assert distance(net) < DEPLOYED["float64"]
+    plain = pair(FOLDED["conv"]).graph
+    assert Network.from_graph(plain, name.lower()).name == name.lower()
+
+
 def test_a_file_of_nets_has_a_module_each(tmp_path: Path) -> None:
     assert cli.main(["compile", "resnet", "--backend", "torch:deploy", "-o", f"{tmp_path}/"]) == 0
     texts = {path.name: path.read_text() for path in tmp_path.iterdir()}

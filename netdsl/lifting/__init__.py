@@ -30,7 +30,6 @@ from netdsl.ops import Op
 from netdsl.ops.conv import Conv, DwConv
 from netdsl.passes import Facts, infer_shapes, verify_graph
 from netdsl.source import Source
-from netdsl.syntax.tokens import keywords
 
 ATTEMPTS = 5
 """How often classes whose text is not right are written apart, before all are."""
@@ -65,7 +64,7 @@ def lifted(
     Raises:
         NetError: No spec makes this graph, or no net can have that name.
     """
-    why = reserved_name(name) or ("is a word of the language" if name in keywords() else "")
+    why = reserved_name(name)
     if why:
         raise NetError([Diagnostic("E219", f"`{name}` {why}", help="call the net otherwise")])
     said = Said(labels, meta, notes, file=file or f"{name}.net")

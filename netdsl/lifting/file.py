@@ -29,6 +29,7 @@ from netdsl.ops import Op, catalogue
 from netdsl.ops.source import Weight
 from netdsl.record import Record
 from netdsl.syntax.format import format
+from netdsl.syntax.tokens import keywords
 
 COMMON = 0.95
 """How long the text of two bodies of a class may be as one, in parts of what both are."""
@@ -101,7 +102,8 @@ class File:
     def text(self, name: str) -> str:
         """Return the whole of it."""
         tree = self.graph.tree
-        net = self._free(tree.block or name, "Net")
+        free = tree.block.lower() == name or name not in keywords()  # else no variant can be called so
+        net = self._free((tree.block or name) if free else name.upper(), "Net")
         self.entries[net] = Entry("net", [])
         for wanted, scopes in grouped(tree, self.names):
             self.group(wanted, scopes)
