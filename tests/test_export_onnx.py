@@ -240,7 +240,7 @@ def test_both_files_are_written_or_neither(
 
 def test_what_one_file_cannot_hold_is_said() -> None:
     net = netdsl.load("vit_h_14")
-    with pytest.raises(netdsl.NetError, match="has 2,5.* bytes of weights, and a file of ONNX holds"):
+    with pytest.raises(netdsl.NetError, match=r"has 2,5.* bytes of weights, and a file of ONNX holds"):
         net.onnx()
     assert export.too_large(net)
     assert not export.too_large(netdsl.load("vit_b_16"))
