@@ -36,9 +36,9 @@ class Rewrite:
         self.moved: dict[Value, Value] = {}
         """By value that nobody reads any more, what is read instead of it."""
         self._touched: set[str] = set()
-        self._places: list[str] = list(self.nodes)
-        self._gone = 0
-        """How many of them are of nodes that are not there any more."""
+        self._places: list[list[str]] = [[name] for name in self.nodes]
+        """The nodes in order, each after those that it reads: by place of the net, what stands there now."""
+        self._place = {name: place for place, name in enumerate(self.nodes)}
         self._readers: dict[str, dict[str, None]] = {name: {} for name in self.nodes}
         for node in self.nodes.values():
             for value in node.inputs:
@@ -67,7 +67,7 @@ class Rewrite:
                 self._readers[value.node].pop(name, None)
         for name in names:
             del self.nodes[name], self._readers[name]
-        self._gone += len(gone)
+            self._places[self._place.pop(name)].remove(name)
 
     def swap(self, first: str, second: str) -> None:
         """Let two nodes of a chain change places: `second` alone reads `first`, and comes before it.
@@ -80,15 +80,16 @@ class Rewrite:
         self.redirect(Value(second), Value(first))
         self._set(b.replace(inputs=a.inputs[:1]))
         self._set(a.replace(inputs=(Value(second), *a.inputs[1:])))
-        i, j = self._order.index(first), self._order.index(second)
-        self._order[i], self._order[j] = second, first
+        (place, i), (other, j) = self._at(first), self._at(second)
+        self._places[place][i], self._places[other][j] = second, first
+        self._place[first], self._place[second] = other, place
 
     def insert(self, after: Value, op: Op, name: str) -> None:
         """Put an op behind a value: whoever read the value reads the op's output."""
         before = self._get(after.node)
         if name in self.nodes:
             raise RewriteError(f"{name} is there already")
-        self._add(before.replace(name=name, op=op, inputs=(), module=""), self._order.index(after.node) + 1)
+        self._add(before.replace(name=name, op=op, inputs=(), module=""), after.node, 1)
         self.redirect(after, Value(name))
         self._set(self.nodes[name].replace(inputs=(after,)))
 
@@ -103,7 +104,7 @@ class Rewrite:
         for number, op in enumerate(ops):
             module = last.module and f"{last.module}~{number}"
             new = last.replace(name=f"{last.name}~{number}", op=op, inputs=(value,), module=module)
-            self._add(new, self._order.index(last.name))
+            self._add(new, last.name, 0)
             value = Value(new.name)
         self.redirect(Value(old[-1]), value)
         self.delete(*reversed(old))
@@ -121,18 +122,10 @@ class Rewrite:
 
     def merge(self, name: str, into: str) -> None:
         """Let who reads a node read an earlier one, which gives the same, and drop it."""
-        if self._order.index(into) > self._order.index(name):
+        if self._at(into) > self._at(name):
             raise RewriteError(f"{into} comes after {name}")
         self.redirect(Value(name), Value(into))
         self.delete(name)
-
-    @property
-    def _order(self) -> list[str]:
-        """The names of the nodes, each after those that it reads."""
-        if self._gone:
-            self._places = [name for name in self._places if name in self.nodes]
-            self._gone = 0
-        return self._places
 
     # ---------------------------------------------------------------- what comes of it
 
@@ -158,7 +151,7 @@ class Rewrite:
 
     def ordered(self) -> list[Node]:
         """Return the nodes in order: a node comes after what it reads."""
-        return [self.nodes[name] for name in self._order]
+        return [self.nodes[name] for names in self._places for name in names]
 
     def graph(self) -> Graph:
         """Return the changed graph, for any pass; its module tree is the old one."""
@@ -177,8 +170,8 @@ class Rewrite:
         known = self.net.elaborated.shapes
         shapes: dict[str, tuple[Shape, ...]] = {}
         costs: dict[str, Cost] = {}
-        for name in self._order if self._touched else ():
-            node = self.nodes[name]
+        for node in self.ordered() if self._touched else ():
+            name = node.name
             if name not in self._touched and not any(value.node in shapes for value in node.inputs):
                 continue
             inputs = [(shapes.get(value.node) or known[value.node])[value.port] for value in node.inputs]
@@ -193,12 +186,20 @@ class Rewrite:
             raise RewriteError(f"{name} is gone")
         return self.nodes[name]
 
-    def _add(self, node: Node, at: int) -> None:
+    def _at(self, name: str) -> tuple[int, int]:
+        """Return where a node stands: its place, and the index there."""
+        place = self._place[name]
+        return place, self._places[place].index(name)
+
+    def _add(self, node: Node, beside: str, offset: int) -> None:
+        """Put a node in front of another, or behind it."""
         if node.name in self.nodes:
             raise RewriteError(f"{node.name} is there already")
         self.nodes[node.name] = node
         self._readers[node.name] = {}
-        self._order.insert(at, node.name)
+        place, at = self._at(beside)
+        self._places[place].insert(at + offset, node.name)
+        self._place[node.name] = place
         self._set(node)
 
     def _set(self, node: Node) -> None:
