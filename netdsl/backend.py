@@ -251,7 +251,8 @@ class Deploy:
     """A backend that writes nets in the form for inference; see netdsl.transforms.inference.
 
     What it is asked of a net, it answers of that form. From several nets of a file it makes a module each. A backend
-    that has `merges(net)` says whether convolutions over one map are to be one.
+    that has `merges(net)` says whether convolutions over one map are to be one; with an option `features` it returns
+    what stages end with, which stays what it is.
     """
 
     def __init__(self, backend: Backend) -> None:
@@ -262,7 +263,7 @@ class Deploy:
     def deployed(self, net: Net) -> Deployed:
         """Return what is written of a net, and what becomes of its weights."""
         merges: Callable[[Net], bool] = getattr(self.backend, "merges", lambda net: False)
-        return deployed(net, merges(net))
+        return deployed(net, merges(net), getattr(self.backend, "features", False))
 
     def form(self, net: Net) -> Net:
         """Return what is written of a net."""

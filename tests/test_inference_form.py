@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -93,7 +94,8 @@ def drawn(net: Network) -> dict[str, Any]:
 def outputs(found: Any) -> list[Tensor]:
     if isinstance(found, Tensor):
         return [found]
-    return [one for value in (found.values() if isinstance(found, dict) else found) for one in outputs(value)]
+    values = found.values() if isinstance(found, dict) else found
+    return [one for value in values if value is not None for one in outputs(value)]  # None: of training only
 
 
 def distance(net: Network, sizes: dict[str, tuple[int, ...]] | None = None) -> float:
@@ -277,6 +279,72 @@ def test_both_forms_are_verified() -> None:
     bound = rows["outputs in evaluation, float64"]["torch:deploy"].expected
     assert bound == DEPLOYED["float64"]
     assert "gradients in training, float64" not in rows
+
+
+STAGED = """
+block Unit(c):
+    add:
+        identity
+        main: conv 3x3, c, groups=2 as conv1 -> bn as bn1 -> relu -> conv 1x1, c as conv2 -> bn as bn2 -> droppath 0.1
+    relu
+
+net Staged(n = 2):
+    input 3, 12x10
+    stage 1:
+        stem: conv 3x3, 8, /2 -> bn -> relu
+        blocks: n * Unit 8
+    stage 2:
+        down: conv 3x3, 6 -> bn
+    train output aux: gap -> fc 3 as aux_fc
+    norm: bn
+    gap -> dropout 0.2 -> fc 5 as fc
+"""
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        *(f"torch:deploy,{one}" for one in ("features", "remat", "low_memory")),
+        "torch:deploy,features,remat,test,low_memory",
+        *(f"flax:deploy,{one}" for one in ("scan", "remat", "sharding")),
+        "flax:deploy,scan,idiomatic,remat,sharding",
+    ],
+)
+def test_other_options_go_with_it(options: str) -> None:
+    found = verify(loads(STAGED), ("torch", options))
+    assert found.ok, str(found)
+
+
+def test_maps_of_stages_are_those_of_the_net() -> None:
+    net = loads(STAGED)
+    state = {k: torch.from_numpy(v) for k, v in drawn(net).items()}
+    whole, form = net.build("torch:features").eval(), net.build("torch:deploy,features").eval()
+    whole.load_state_dict(state, strict=False)
+    moved = netdsl.convert_weights(net, whole.state_dict(), "torch", "torch:deploy,features")
+    form.load_state_dict({k: torch.from_numpy(v) for k, v in moved.items()})
+    x = torch.randn(2, 3, 17, 14)
+    with torch.no_grad():
+        ours, theirs = (module.forward_features(x) for module in (form, whole))
+    assert len(ours) == len(theirs) == 2
+    torch.testing.assert_close(ours, theirs)
+
+
+def test_a_stage_that_does_nothing_in_evaluation_has_no_map() -> None:
+    net = loads(STAGED.replace("    train output", "    stage 3: dropout 0.1\n    train output"))
+    assert net.emit("torch:deploy")
+    with pytest.raises(NetError, match=r"E508.*a stage of staged does nothing in evaluation"):
+        net.emit("torch:deploy,features")
+
+
+def test_what_is_cut_over_devices_is_of_the_form() -> None:
+    from flax import nnx
+
+    names: dict[str, Any] = {}
+    exec(compile(loads(STAGED).emit("flax:deploy,sharding"), "staged", "exec"), names)
+    model = nnx.eval_shape(lambda: names["staged"](rngs=nnx.Rngs(0)))
+    keys = [".".join(map(str, path)) for path, _ in nnx.to_flat_state(nnx.state(model))]
+    assert all(any(re.fullmatch(pattern, key) for key in keys) for pattern, _ in names["SHARDING"])
+    assert any(re.fullmatch(pattern, "stem.layers.0.kernel") for pattern, _ in names["SHARDING"])
 
 
 def test_the_form_is_no_reference() -> None:

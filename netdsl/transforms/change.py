@@ -43,6 +43,8 @@ class Change(Rewrite):
         """By key of the new state, what it is made of; others are what they were."""
         self.places: dict[str, str] = {}
         """By node that was not there, the node or scope of the module tree behind which it stands."""
+        self.kept: tuple[Value, ...] = ()
+        """What somebody reads beside the net's nodes and outputs: it stays what it is."""
         self._calls: dict[str, list[str]] = {}
         """By node those that have its weights, itself first."""
         for node in net.graph:
@@ -59,6 +61,11 @@ class Change(Rewrite):
     def calls(self, home: str) -> list[Node]:
         """Return the nodes that have the weights of one, itself first: a module that `same` runs again."""
         return [self.nodes[name] for name in self._calls[home] if name in self.nodes]
+
+    def readers(self, name: str) -> list[str]:
+        """Return who reads a node: nodes by name, and "" for an output of the net, and for what is kept."""
+        kept = ["" for value in self.kept if self.now(value).node == name]
+        return [*super().readers(name), *kept]
 
     def reader(self, name: str) -> Node | None:
         """Return the only node that reads a node; None if there are more, or it is an output of the net."""

@@ -53,6 +53,8 @@ def merge_siblings(change: Change) -> None:
     for node in change.ordered():
         if type(node.op) is Conv and node.op.groups == 1 and len(change.calls(node.home)) == 1:
             one = _sibling(change, node)
+            if any(change.now(value).node == one.last for value in change.kept):
+                continue  # it is not to be found in another place
             groups.setdefault(node.inputs[0], {}).setdefault(one.kind, []).append(one)
     for siblings in (alike for kinds in groups.values() for alike in kinds.values() if len(alike) > 1):
         shared = _shared([around[one.first] for one in siblings])
