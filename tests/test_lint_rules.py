@@ -4,7 +4,9 @@ import os
 import re
 from collections import Counter
 from functools import cache
+from itertools import product
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,9 +18,11 @@ from zoo import FILES, NAMES
 
 import netdsl
 from netdsl import api
+from netdsl.ir.types import Shape
 from netdsl.lint.config import Settings
 from netdsl.lint.docs import explain, first_line, render, sections
 from netdsl.lint.engine import Loaded, Run
+from netdsl.lint.facts import read_share
 from netdsl.lint.finding import Finding
 from netdsl.lint.fix import Fixed, fix, proven
 from netdsl.lint.rule import FAMILIES, SECTIONS, Rule
@@ -975,6 +979,21 @@ def test_densenet_saves_what_the_literature_says() -> None:
     assert found.saving is not None
     assert round(100 * found.saving.macs / found.total.macs, 2) == 8.16
     assert found.saving.params == 0
+
+
+def test_the_share_that_a_window_reads_is_counted() -> None:
+    for kernel, stride, dilation, pad, size, places in product(
+        (1, 2, 3), (1, 2, 5), (1, 2, 4), (0, 1, 9), (1, 2, 7), (1, 3)
+    ):
+        taps = {at * stride + tap * dilation - pad for at in range(places) for tap in range(kernel)}
+        rows = len(taps & {*range(size)}) / size
+        window: Any = SimpleNamespace(
+            kernel=(kernel, 1),
+            stride=(stride, 3),
+            dilation=(dilation, 1),
+            padding=lambda x, p=pad: ((p, 0), (0, 0)),
+        )
+        assert read_share(window, Shape(1, size, 9), Shape(1, places, 2)) == rows * (2 / 9)
 
 
 def test_of_many_widths_those_are_named_with_which_most_is_lost() -> None:

@@ -104,12 +104,13 @@ def read_share(slides: Window, x: Shape, out: Shape) -> float:
     share = 1.0
     for axis, (size, places) in enumerate(((x.h, out.h), (x.w, out.w))):
         first = slides.padding(x)[axis][0]
-        taps = {
-            place * slides.stride[axis] + tap * slides.dilation[axis] - first
-            for place in range(places)
-            for tap in range(slides.kernel[axis])
-        }
-        share *= sum(0 <= tap < size for tap in taps) / size
+        read = bytearray(size)
+        step, span = slides.dilation[axis], slides.dilation[axis] * slides.kernel[axis]
+        for start in range(-first, places * slides.stride[axis] - first, slides.stride[axis]):
+            taps = range(max(start, start % step), min(start + span, size), step)
+            if taps:
+                read[taps.start : taps.stop : step] = b"\1" * len(taps)
+        share *= sum(read) / size
     return share
 
 
