@@ -1061,3 +1061,23 @@ net N:
         "b: conv 3x3, 8, /2",
         "upsample 2 -> maxpool 2x2 -> tokens -> ln as norm",
     ]
+
+
+def test_a_label_that_is_a_number_is_no_value_in_an_argument() -> None:
+    """There `"2"` is a text: the value gets a name of its own."""
+    lines = block("""
+block Rows:
+    p = from x -> pad_to 2
+    r = from p -> maxpool 2x2, /2 as "2"
+    from r -> conv 3x3, 4 as conv -> resize like=r, mode="bilinear" as "4"
+
+net N:
+    input 4, 9x9
+    rows: Rows
+    gap
+    fc: fc 3
+""")
+    assert lines[1:] == [
+        'v1 = from flow -> pad_to 2 -> maxpool 2x2, /2 as "2"',
+        'from v1 -> conv 3x3, 4 as conv -> resize mode="bilinear", like=v1 as "4"',
+    ]

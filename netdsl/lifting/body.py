@@ -227,7 +227,9 @@ class Body:
                 naming.spoken |= labelled
                 self.read(makes, ends)
                 continue
-            if naming.missing <= naming.needed:  # within a chain, where nothing gets a name
+            if any(value in naming.own for _, value in naming.missing):
+                self.read(makes, ends)
+            elif naming.missing <= naming.needed:  # within a chain, where nothing gets a name
                 values = {value for _, value in naming.missing}
                 assert not values <= naming.cut, values
                 naming.cut |= values

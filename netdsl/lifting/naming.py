@@ -48,10 +48,11 @@ class Naming:
 
     def new(self) -> str:
         """Return a new name for a value."""
+        taken = {*self.labels, *self.names.values()}
         return next(
             name
             for number in self._numbers
-            if (name := f"v{number}") not in self.labels and name not in catalogue()
+            if (name := f"v{number}") not in taken and name not in catalogue()
         )
 
     def called(self, values: Values) -> tuple[str, ...]:
@@ -65,6 +66,16 @@ class Naming:
             if names[at : at + size] == self.whole:
                 return (*names[:at], "x", *names[at + size :])
         return names
+
+    def _said(self, values: Values) -> tuple[str, ...]:
+        """Return what values are called in an argument, where a label in quotes is a text."""
+        for value in values:
+            if self.names.get(value, "").startswith('"'):
+                self.names[value] = self.new()
+                self.own.add(value)
+                self.cut.add(value)
+                self.missing |= {(path, value) for path in self.around}
+        return self.called(values)
 
     def place(self, body: Body, flow: Values, outputs: Values | None) -> list[Item]:
         """Return the statements of a body into which something flows; None are the outputs of what returns."""
@@ -173,7 +184,7 @@ class Naming:
                 item = step.copy()
                 for key, column in step.values.items():
                     if isinstance(column[0], Value):
-                        item.values[key] = (Word(*self.called(column)),)
+                        item.values[key] = (Word(*self._said(column)),)
             item.binds = ()
             if begins:
                 item.source = self.called(source)

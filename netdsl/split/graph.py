@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import count, islice
 
 from netdsl.elaborate.names import reserved_name
 from netdsl.ir.graph import Graph, Node, Output, Scope, Value
@@ -96,11 +97,11 @@ def part_graph(
         outputs.append(Output(f"{names[value]}{HANDED_ON if value in comes else ''}", made))
     if last:
         outputs = [
-            output.replace(value=comes.get(output.value, output.value))
-            for output in sorted(net.graph.outputs, key=lambda output: output.value in comes)
-        ]  # what an earlier part has made is returned last
+            output.replace(value=comes.get(output.value, output.value)) for output in net.graph.outputs
+        ]
     graph.outputs = tuple(outputs)
-    graph.tree = _framed(with_tree(graph, tree, read), heads, tails)
+    given = {scope.path: len(scope.inputs) for scope in tree.scopes()}
+    graph.tree = _framed(with_tree(graph, tree, read), heads, tails, given)
     graph.tree.block = f"{tree.block}Part{rank}"
     return graph
 
@@ -109,11 +110,12 @@ def _sizes(shape: Shape, axes: str) -> tuple[int, ...]:
     return tuple([shape[shape.axes.index(axis)] for axis in axes])
 
 
-def _framed(graph: Graph, heads: Sequence[str], tails: Sequence[str]) -> Scope:
+def _framed(graph: Graph, heads: Sequence[str], tails: Sequence[str], given: Mapping[str, int]) -> Scope:
     """Return the module tree of a graph between what comes in and what goes out.
 
     Where nothing is there in training only, items are in the order in which they are computed: only that is computed
-    before what stands above it.
+    before what stands above it. A scope that is given several values, and was `given` another number by path, takes
+    each by a name: it takes no list.
     """
     tree = graph.tree
     paths = {scope.path for scope in tree.scopes()}
@@ -124,15 +126,24 @@ def _framed(graph: Graph, heads: Sequence[str], tails: Sequence[str]) -> Scope:
             inside = {*scope.nodes()}
             scope.outputs = tuple(value for value in scope.outputs if value.node in inside)
         scope.modules = {name: module for name, module in scope.modules.items() if module in graph}
+        if len(scope.inputs) > 1 and not scope.input_names and len(scope.inputs) != given[scope.path]:
+            scope.input_names = _new_names(scope)
         if scope.order and not trains:
             scope.written, scope.order = scope.steps, ()
             scope.stages, scope.cuts, scope.turns = {}, set(), []
-    before, count = len(heads), len(tree.written)
+    before, behind = len(heads), len(heads) + len(tree.written)
     if tree.order:
         middle = [before + at for at in tree.order]
-        tree.order = (*range(before), *middle, *range(before + count, before + count + len(tails)))
+        tree.order = (*range(before), *middle, *range(behind, behind + len(tails)))
     tree.written = [*heads, *tree.written, *tails]
     tree.stages = {before + at: name for at, name in tree.stages.items()}
     tree.cuts = {before + at for at in tree.cuts}
     tree.turns = [range(before + turn.start, before + turn.stop) for turn in tree.turns]
     return tree
+
+
+def _new_names(scope: Scope) -> tuple[str, ...]:
+    """Return names for what a scope is given, none of which is a label in it."""
+    labels = {part for one in scope.scopes() for item in one.written for part in one.local(item).split(".")}
+    free = (name for number in count(1) if (name := f"v{number}") not in labels)
+    return tuple(islice(free, len(scope.inputs)))
