@@ -556,8 +556,8 @@ CODES: dict[str, Code] = {
     "E515": Code(
         "a file of weights that cannot be read",
         "It is a .safetensors file, or a .pt or .pth file that holds a state_dict, by itself or under the key "
-        "`state_dict`. Files of torch's are read with weights_only=True: one that holds more than tensors would "
-        "have to be run, and is refused.",
+        "`state_dict`, `model_state_dict` or `model`. Files of torch's are read with weights_only=True: one that "
+        "holds more than tensors would have to be run, and is refused.",
         "netdsl weights lenet --from torch missing.safetensors --to torch lenet.safetensors",
         "",
         2,
@@ -565,7 +565,9 @@ CODES: dict[str, Code] = {
     "E516": Code(
         "numbers that cannot be moved",
         "A state is a flat mapping from names to arrays of numbers. They are moved as they are, so that those "
-        "that one tensor of the target holds must have one dtype, and those of a file a dtype of whole bytes.",
+        "that one tensor of the target holds must have one dtype, and those of a file a dtype of whole bytes. "
+        "Those of the form for inference are worked out: there is no way back from it, nor to one that folds "
+        "other layers.",
         'netdsl.convert_weights(netdsl.load("lenet"), {"conv1.weight": "x"}, "torch", "torch")',
         "",
     ),

@@ -13,7 +13,7 @@ from netdsl.diagnostics.render import printable
 from netdsl.emission.prose import command
 from netdsl.net import Net
 from netdsl.record import Record
-from netdsl.weights.convert import Move, Stored
+from netdsl.weights.convert import Held, Move, Stored
 from netdsl.weights.layout import Layout, layout, need
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 LARGEST = 2**31 - 2**20
 """Bytes of weights that a file of ONNX holds at most, beside its nodes: it is a message of protobuf."""
+OWN = frozenset({"float32", "int64"})
+"""Types that a module has."""
 BOUND = 1e-4
 """The largest error of what ONNX Runtime computes: max |a - b| / max |b|, in float32."""
 
@@ -86,6 +88,9 @@ def export(
         state = made.runner(text, form, "float32").read()
     else:
         source = backend if _same(target, weights) else made.name
+        given = Move(net, weights, source, source, subject)
+        if not OWN.issuperset(given.dtypes.values()):
+            weights = _in_float32(given)
         move = Move(net, weights, source, backend, subject)
         state = {key: move.numbers(key) for key in target.shapes}
     model = made.build(text, form)
@@ -97,6 +102,17 @@ def export(
 def _same(target: Layout, weights: Mapping[str, Stored]) -> bool:
     """Tell whether weights have the names of a backend's state."""
     return target.shapes.keys() - target.optional <= weights.keys() <= target.shapes.keys()
+
+
+def _in_float32(move: Move) -> dict[str, Stored]:
+    """Return weights as the module has them, of whichever types they are, before they are folded."""
+    held: dict[str, Stored] = {}
+    for key in move.target.shapes:
+        numbers = move.numbers(key)
+        held[key] = Held(
+            key, numbers if numbers.dtype.kind in "biu" else numbers.astype("float32", copy=False)
+        )
+    return held
 
 
 def _about(net: Net, backend: str) -> dict[str, str]:

@@ -180,6 +180,20 @@ def test_weights_of_every_type_become_those_of_the_module(dtype: torch.dtype, tm
         torch.testing.assert_close(outputs(exported.file, {"x": x})["out"], model(x))
 
 
+def test_weights_of_several_types_are_folded_in_the_modules() -> None:
+    net = netdsl.loads(TWO)
+    state = {key: value.half() if value.ndim == 4 else value for key, value in trained(net).items()}
+    state = {key: value.double() if "running_var" in key else value for key, value in state.items()}
+    assert {value.dtype for value in state.values()} > {torch.float16, torch.float32, torch.float64}
+    model = net.build("torch")
+    model.load_state_dict(state)
+    x = {name: torch.randn(2, *shape) for name, shape in net.inputs.items()}
+    with torch.no_grad():
+        wanted = model.eval()(*x.values())
+    found = outputs(net.onnx("torch:deploy", state), x)
+    torch.testing.assert_close(found["logits"], wanted.logits, rtol=1e-4, atol=1e-5)
+
+
 def test_weights_that_are_random_are_said_to_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["export", "lenet", "-o", str(tmp_path / "lenet.onnx")]) == 0
     assert "note: the weights are random: --weights gives others\n" in capsys.readouterr().err

@@ -398,6 +398,63 @@ def test_a_net_may_be_called_by_a_word_of_the_language(name: str) -> None:
     assert Network.from_graph(plain, name.lower()).name == name.lower()
 
 
+def moved(net: str, state: dict[str, Tensor], source: str, target: str, folder: Path) -> int:
+    (folder / "n.net").write_text(net)
+    torch.save(state, folder / "a.pt")
+    command = ["weights", str(folder / "n.net"), "--from", source, str(folder / "a.pt"), "--to", target]
+    statuses = {cli.main([*command, str(folder / f"b{suffix}")]) for suffix in (".pt", ".safetensors")}
+    assert not [path for path in folder.iterdir() if path.stem == "b"] or statuses == {0}
+    (status,) = statuses
+    return status
+
+
+def test_numbers_that_a_type_cannot_hold_are_an_error(tmp_path: Path, capsys: Captured) -> None:
+    text = PAIR.format(line=FOLDED["conv"], head="gap -> ")
+    state = {
+        k: v.half() if v.is_floating_point() else v
+        for k, v in loads(text).build("torch").state_dict().items()
+    }
+    assert moved(text, state, "torch", "torch:deploy", tmp_path) == 0
+    state["a.1.weight"] = torch.full_like(state["a.1.weight"], 6e4)
+    state["a.1.running_var"] = torch.full_like(state["a.1.running_var"], 1e-4)
+    for path in tmp_path.iterdir():
+        path.unlink()
+    assert moved(text, state, "torch", "torch:deploy", tmp_path) == 1
+    said = "error[E516]: `a.0.weight` of torch:deploy would have numbers that are too large for float16\n"
+    assert said in capsys.readouterr().err
+    exported = ["export", str(tmp_path / "n.net"), "--backend", "torch:deploy", "--check"]
+    assert cli.main([*exported, "--weights", str(tmp_path / "a.pt"), "-o", str(tmp_path / "n.onnx")]) == 0
+    state["a.1.running_var"] = -torch.ones_like(state["a.1.running_var"])
+    assert moved(text, state, "torch", "torch:deploy", tmp_path) == 1
+    assert (
+        "error[E516]: `a.1.running_var` has numbers below 0, which are no variances\n"
+        in capsys.readouterr().err
+    )
+
+
+def test_forms_that_fold_other_layers_are_not_one(tmp_path: Path, capsys: Captured) -> None:
+    text = """
+net Branches:
+    input 16, 4x4
+    concat:
+        a: conv 1x1, 512
+        b: conv 1x1, 512
+    conv: conv 3x3, 512
+    gap -> fc 5 as fc
+"""
+    state = loads(text).build("torch:deploy").state_dict()
+    assert state["a.weight"].shape[0] == 1024
+    assert moved(text, state, "torch:deploy", "torch:deploy", tmp_path) == 0
+    for path in tmp_path.iterdir():
+        path.unlink()
+    capsys.readouterr()
+    (tmp_path / "n.net").write_text(text)
+    torch.save(state, tmp_path / "a.pt")
+    command = ["weights", str(tmp_path / "n.net"), "--from", "torch:deploy", str(tmp_path / "a.pt"), "--to"]
+    assert cli.main([*command, "flax:deploy", str(tmp_path / "b.safetensors")]) == 1
+    assert "error[E516]: torch:deploy and flax:deploy are two forms of branches" in capsys.readouterr().err
+
+
 def test_a_file_of_nets_has_a_module_each(tmp_path: Path) -> None:
     assert cli.main(["compile", "resnet", "--backend", "torch:deploy", "-o", f"{tmp_path}/"]) == 0
     texts = {path.name: path.read_text() for path in tmp_path.iterdir()}

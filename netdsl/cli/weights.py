@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     """Write the weights of a net for another backend, or nothing."""
     from netdsl.weights.convert import Move
     from netdsl.weights.files import TORCH, opened, save, suffix
-    from netdsl.weights.layout import need
+    from netdsl.weights.layout import layout, need
 
     (source, given), (target, wanted) = args.source, args.target
     file, result = Path(given), Path(wanted)
@@ -41,6 +41,10 @@ def run(args: argparse.Namespace) -> int:
         misuse("E517", f"{result} would be a file of torch's, for {target}", "write a .safetensors file")
     need("numpy", "moving weights")
     net = network(args)
+    forms = [layout(net, name) for name in (source, target)]
+    if all(form.made is not None for form in forms) and forms[0].own != forms[1].own:
+        help = f"move the weights of training to {target}"
+        misuse("E516", f"{source} and {target} are two forms of {net.name}, which fold other layers", help)
     with opened(file) as weights:
         move = Move(net, weights.tensors, source, target, given)
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from operator import add, mul
 from typing import TYPE_CHECKING
 
+from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.ops import Op
 from netdsl.ops.norm import BatchNorm
 from netdsl.transforms.change import Change, Formula, Read
@@ -67,6 +68,9 @@ def of_norm(change: Change, name: str) -> tuple[Formula, Formula]:
     keys = tuple(f"{name}.{one}" for one in names)
 
     def both(read: Read) -> tuple[Array, Array]:
+        if (read(f"{name}.running_var") <= -norm.eps).any():
+            message = f"`{name}.running_var` has numbers below 0, which are no variances"
+            raise NetError([Diagnostic("E516", message)])
         return norm.in_evaluation(lambda one: read(f"{name}.{one}"))
 
     return Formula(keys, lambda read: both(read)[0]), Formula(keys, lambda read: both(read)[1])

@@ -15,10 +15,12 @@ from netdsl.weights.layout import need
 from netdsl.weights.safetensors import CODES, read, short, unreadable, write
 
 if TYPE_CHECKING:
-    from netdsl.backend import Array
+    from netdsl.backend import Array, Tensor
 
 TORCH = (".pt", ".pth")
 """Suffixes of what `torch.save` writes."""
+CHECKPOINTS = ("state_dict", "model_state_dict", "model")
+"""What checkpoints of training call the state_dict that they hold."""
 SUFFIXES = (".safetensors", *TORCH)
 
 
@@ -63,9 +65,13 @@ def save(stream: BinaryIO, form: str, move: Move, metadata: Mapping[str, str]) -
         _save(stream, move)
         return
     tensors = {key: (move.dtypes[key], shape) for key, shape in move.target.shapes.items()}
+
+    def pieces(key: str) -> Iterator[Array]:
+        return (_piece(move, key, tensor) for tensor in move.target.tensors[key])
+
     name = move.target.name.partition(":")[0]
     # what loaders ask for: "pt" is torch
-    write(stream, tensors, move.pieces, {**metadata, "format": "pt" if name == "torch" else name})
+    write(stream, tensors, pieces, {**metadata, "format": "pt" if name == "torch" else name})
 
 
 class Loaded:
@@ -101,8 +107,9 @@ def _load(file: Path) -> dict[str, Stored]:
         raise
     except Exception:  # whatever torch's readers make of bytes that are something else
         unreadable(str(file), archive.NO_TENSORS)
-    if isinstance(held, Mapping) and isinstance(held.get("state_dict"), Mapping):  # a checkpoint of training
-        held = held["state_dict"]
+    if isinstance(held, Mapping):
+        inner = (held.get(name) for name in CHECKPOINTS)
+        held = next((one for one in inner if isinstance(one, Mapping)), held)
     if not isinstance(held, Mapping):
         unreadable(str(file), f"it holds a {type(held).__name__}, no state_dict")
     for key, value in held.items():
@@ -118,5 +125,29 @@ def _load(file: Path) -> dict[str, Stored]:
 def _save(stream: BinaryIO, move: Move) -> None:
     """Write a state_dict. All of it is in memory at once, since `torch.save` takes it so."""
     torch = need("torch", "writing a state_dict")
-    state = {key: torch.from_numpy(move.whole(key)) for key in move.target.shapes}
+    state = {}
+    for key in move.target.shapes:
+        with _held(move, key):
+            state[key] = torch.from_numpy(move.whole(key))
     torch.save({key: bare.view(getattr(torch, move.dtypes[key])) for key, bare in state.items()}, stream)
+
+
+def _piece(move: Move, key: str, tensor: Tensor) -> Array:
+    """Return what one of the equal layers holds of a tensor."""
+    with _held(move, key):
+        return move.piece(tensor)
+
+
+@contextmanager
+def _held(move: Move, key: str) -> Iterator[None]:
+    """Refuse what is worked out for a tensor if its element type cannot hold it."""
+    import numpy
+
+    try:
+        with numpy.errstate(over="raise"):
+            yield
+    except FloatingPointError:
+        message = (
+            f"`{key}` of {move.target.name} would have numbers that are too large for {move.dtypes[key]}"
+        )
+        refuse(message, "convert the weights to float32 first")
