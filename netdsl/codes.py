@@ -814,9 +814,10 @@ CODES: dict[str, Code] = {
     "E574": Code(
         "a net that devices cannot share",
         "Each device makes its share of the channels of every layer: of the filters of a convolution or fc, of what "
-        "treats channels, or groups of them, by themselves. What has weights for all channels at once has no share, "
-        "such as a norm over the channels, or groups that the number of devices does not divide.",
-        "netdsl split vit_b_16 --towers 2",
+        "treats channels, or groups of them, by themselves. What cannot be divided, such as a norm over channels, "
+        "each device has whole. There has to be a layer that can be; and what is learned and stands for itself, "
+        "windows, and a module that runs twice (`same`) have to stay where no channels are exchanged.",
+        "netdsl split lenet --towers 64",
         "netdsl split vgg16 --towers 2",
     ),
     # ------------------------------------------------------------ lifting

@@ -260,10 +260,10 @@ class Net:
         """
         from netdsl.passes.training import measure_inference, measure_training
 
-        _check_training(batch, dtype, optimizer, train)
+        check_training(batch, dtype, optimizer, train)
         if not train:
             return measure_inference(self._lifetimes, batch, dtype)
-        with _of_ops():
+        with of_ops():
             return measure_training(self._holds, batch, dtype, optimizer)
 
     def saved(self, batch: int = 1, dtype: str = "float32") -> Mapping[str, int]:
@@ -276,7 +276,7 @@ class Net:
 
         _check_options(batch, dtype)
         if (batch, dtype) not in self._saved:
-            with _of_ops():
+            with of_ops():
                 tape, _ = record(Facts(self.graph, self.elaborated.shapes), batch, dtype)
             self._saved[batch, dtype] = saved_bytes(tape)
         return self._saved[batch, dtype]
@@ -290,7 +290,7 @@ class Net:
         """
         from netdsl.passes.training import record
 
-        with _of_ops():
+        with of_ops():
             tape, _ = record(Facts(self.graph, self.elaborated.shapes), 1, "float32")
         return tape.apart
 
@@ -307,8 +307,8 @@ class Net:
         """
         from netdsl.passes.training import trace_training
 
-        _check_training(batch, dtype, optimizer)
-        with _of_ops():
+        check_training(batch, dtype, optimizer)
+        with of_ops():
             return trace_training(self._holds, batch, dtype, optimizer)
 
     def largest_batch(
@@ -362,10 +362,10 @@ class Net:
         """
         from netdsl.passes.checkpoint import plan_checkpoints
 
-        _check_training(batch, dtype, optimizer)
+        check_training(batch, dtype, optimizer)
         if type(memory) is not int or memory < 1:
             raise NetError([Diagnostic("E503", f"memory must be an int of bytes from 1, got {memory!r}")])
-        with _of_ops():
+        with of_ops():
             return plan_checkpoints(self._holds, memory, batch, dtype, optimizer)
 
     @cached_property
@@ -441,10 +441,10 @@ class Net:
         Raises:
             NetError: As `memory` does.
         """
-        _check_training(batch, dtype, optimizer, train)
+        check_training(batch, dtype, optimizer, train)
         options = Options(batch, dtype, train, optimizer)
         nodes = list(self.graph)
-        with _of_ops():
+        with of_ops():
             values = {one.name: one.of(self, nodes, options) for one in of_nets(options)}
         return Row(self.name, self.class_name, next(iter(self.outputs.values())), values)
 
@@ -464,7 +464,7 @@ class Net:
 
 
 @contextmanager
-def _of_ops() -> Iterator[None]:
+def of_ops() -> Iterator[None]:
     """Turn what an op does not say into an error of the net."""
     try:
         yield
@@ -479,7 +479,8 @@ def _check_options(batch: int, dtype: str) -> None:
         raise _option("dtype", dtype, tuple(DTYPES))
 
 
-def _check_training(batch: int, dtype: str, optimizer: str, train: bool = True) -> None:
+def check_training(batch: int, dtype: str, optimizer: str, train: bool = True) -> None:
+    """Raise NetError where options of `Net.memory` are none."""
     from netdsl.passes.training import OPTIMIZERS
 
     _check_options(batch, dtype)

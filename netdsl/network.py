@@ -104,10 +104,11 @@ class Network(Net):
     def towers(self, devices: int = 2) -> Towers:
         """Return the net on some devices, each of which makes its share of the channels of every layer.
 
-        That is how AlexNet was trained; see `netdsl.transforms.towers`.
+        That is how AlexNet was trained; see `netdsl.transforms.towers`. A layer that cannot be divided every device
+        has whole.
 
         Raises:
-            NetError: There are no such devices, or a layer cannot be shared.
+            NetError: There are no such devices, or nothing can be shared, or not so.
         """
         from netdsl.transforms.towers import towers
 

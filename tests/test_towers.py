@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, cast
 
+import jsonschema
 import numpy as np
 import processes
 import pytest
@@ -22,6 +23,7 @@ from netdsl.ops import Example, Op, catalogue
 from netdsl.report.towers import render_text
 from netdsl.transforms.towers import Towers
 
+ROOT = Path(netdsl.__file__).parents[1]
 SCRIPT = Path(__file__).with_name("one_tower.py")
 EVERY = """
 block Gate(c):
@@ -49,36 +51,114 @@ net Every:
 """
 
 
+MIXED = """
+block Tail(c):
+    conv 3x3, c, bias=false -> bn -> relu
+
+net Mixed:
+    input 3, 19x14
+    stem: Tail 12
+    concat:
+        identity
+        grow: Tail 6
+    norm: bn -> dropout 0.3
+    deep: dwconv 3x3, /2
+    droppath 0.2
+    prelu as slope
+    rows = from flow
+    left, right = from rows -> split [12, 6]
+    concat:
+        from right -> relu
+        from left
+    shuffle 3
+    mixed: dwconv 3x3, bias=false -> gn 6
+    add:
+        identity
+        from rows
+    train output aux: from rows -> gap -> fc 5
+    odd: conv 3x3, 7, bias=false -> bn -> dropout
+    wide: conv 1x1, 12 -> permute 1, 2, 0 -> ln -> fc 18 -> gelu
+        -> fc 12 -> permute 2, 0, 1
+    weight gamma [12, 1, 1], init=constant(0.5)
+    from gamma, wide -> mul
+    tokens
+    permute 1, 0
+    tokenwise: fc 35
+    gelu
+    permute 1, 0
+    ln as last -> attention 3, dropout=0.1 as heads
+    mean "n"
+    output low: fc 6
+    softmax axis="c"
+"""
+"""Everything that a share can meet: joined, parted and shuffled channels, what draws, what cannot be divided."""
+
+DROPS = """
+net Drops:
+    input 4, 9x7
+    conv: conv 1x1, 6
+    drop: droppath 0.5
+    output paths: from drop -> identity
+    output channels: from conv -> dropout
+    odd: from conv -> conv 3x3, 5
+    dropout
+"""
+"""What draws for whole samples, of a share, and of what all devices have."""
+LEARNED_TWICE = """
+net N:
+    input 4, 8x8
+    weight gamma [8, 1, 1]
+    one: conv 3x3, 8
+    from gamma, one -> mul
+    two: conv 3x3, 8
+    from gamma, two -> mul
+"""
+
+
 def write(plan: Towers, folder: Path) -> None:
     """Write the modules of a plan."""
     for name, text in cast(TowersBackend, find("torch")).towers(plan).items():
         (folder / name).write_text(text)
 
 
-def whole(model: nn.Module, inputs: list[Tensor], weights: list[Tensor]) -> list[Tensor]:
-    """Take a step on one device, and return the outputs."""
+def undropped(model: nn.Module) -> nn.Module:
+    """Let a model draw nothing."""
     for layer in model.modules():
         if isinstance(layer, nn.Dropout):
             layer.p = 0.0
-    made: Any = model(*inputs)
-    outputs = [made] if isinstance(made, Tensor) else list(made)
+        if isinstance(layer, nn.MultiheadAttention):
+            layer.dropout = 0.0
+    return model
+
+
+def outputs_of(made: Any) -> list[Tensor]:
+    """Return what a model made, one or several, but for what is there in training only."""
+    return [made] if isinstance(made, Tensor) else [y for y in made if y is not None]
+
+
+def whole(model: nn.Module, inputs: list[Tensor], weights: list[Tensor]) -> list[Tensor]:
+    """Take a step on one device, and return the outputs."""
+    outputs = outputs_of(undropped(model)(*inputs))
     torch.stack([(y * w).sum() for y, w in zip(outputs, weights, strict=True)]).sum().backward()
     return outputs
 
 
-def side_by_side(shares: list[Tensor], like: Tensor) -> Tensor:
-    """Return the tensor of which some devices have a share each, or all the same."""
-    axes = [axis for axis in range(like.dim()) if shares[0].shape[axis] != like.shape[axis]]
-    if axes:
-        return torch.cat(shares, axes[0])
-    assert all(torch.equal(share, shares[0]) for share in shares)
-    return shares[0]
+def share_of(whole: Tensor, like: Tensor, runs: tuple[int, ...], rank: int) -> Tensor:
+    """Return the part that a device has to have of a tensor."""
+    axes = [axis for axis in range(like.dim()) if like.shape[axis] != whole.shape[axis]]
+    if not axes:
+        return whole
+    (axis,) = axes
+    devices = whole.shape[axis] // like.shape[axis]
+    places = torch.arange(whole.shape[axis]).split(runs or whole.shape[axis])
+    own = [run.reshape(devices, -1)[rank] for run in places]
+    return whole.index_select(axis, torch.cat(own))
 
 
-def apart(found: Tensor, wanted: Tensor) -> float:
-    """Return how far two tensors are apart, by the largest number of the one that is right."""
+def apart(found: Tensor, wanted: Tensor, least: float = 1e-300) -> float:
+    """Return how far two tensors are apart, by the largest number of the one that is right, but by no less."""
     with torch.no_grad():
-        return float((found - wanted).abs().max() / wanted.abs().max().clamp_min(1e-300))
+        return float((found - wanted).abs().max() / wanted.abs().max().clamp_min(least))
 
 
 @pytest.fixture(scope="module")
@@ -93,29 +173,45 @@ def step(tmp_path_factory: pytest.TempPathFactory) -> Any:
         write(plan, folder)
         torch.manual_seed(0)
         model = net.build("torch").train()
-        for norm in model.modules():
-            if isinstance(norm, nn.BatchNorm2d):
-                norm.running_mean.uniform_(-1, 1)
+        for name, tensor in model.state_dict().items():
+            if name.endswith("running_mean"):
+                tensor.uniform_(-1, 1)
+            elif tensor.dim() == 1 and tensor.is_floating_point():  # no bias is 0, no scale is 1
+                tensor.add_(0.1 * torch.rand_like(tensor))
         state = {key: tensor.clone() for key, tensor in model.state_dict().items()}
         model.double()
         inputs = [torch.randn(batch, *shape, dtype=torch.float64) for shape in net.inputs.values()]
-        weights = [torch.randn(batch, *shape, dtype=torch.float64) for shape in net.outputs.values()]
+        names = [result.name for result in plan.results]
+        weights = [torch.randn(batch, *net.outputs[name], dtype=torch.float64) for name in names]
         given = {"inputs": inputs, "weights": weights, "state": state}
         torch.save({**given, "class": f"{net.class_name}Towers"}, folder / "given.pt")
         printed = processes.run(devices, SCRIPT, str(folder), net.name)
         found = [torch.load(folder / f"found{rank}.pt") for rank in range(devices)]
-        outputs = whole(model, inputs, weights)
+        with torch.no_grad():
+            evaluated = outputs_of(model.eval()(*inputs))
+        order = sorted(net.graph.outputs, key=lambda output: output.train)
+        assert [output.name for output in order] == names
+        outputs = whole(model.train(), inputs, [weights[names.index(name)] for name in net.outputs])
+        outputs = [outputs[[*net.outputs].index(name)] for name in names]
 
         far = {}
-        for rank in range(devices):
-            for name, one, wanted in zip(net.outputs, found[rank]["outputs"], outputs, strict=True):
-                far[f"output {name} of {rank}"] = apart(one, wanted)
-        gradients = {key: parameter.grad for key, parameter in model.named_parameters()}
-        for kind, wanted_by_key in (("gradients", gradients), ("state", model.state_dict())):
-            assert {*found[0][kind]} == {*wanted_by_key}
-            for key, wanted in wanted_by_key.items():
-                one = side_by_side([each[kind][key] for each in found], wanted)
-                far[f"{kind} {key}"] = apart(one.double(), wanted.double())
+        for rank, each in enumerate(found):
+            for kind, wanted_ones in (("outputs", outputs), ("evaluated", evaluated)):
+                for at, (one, wanted) in enumerate(zip(each[kind], wanted_ones, strict=True)):
+                    far[f"{kind} {names[at]} of {rank}"] = apart(one, wanted)
+            assert {*each["whole"]} == {*model.state_dict()}
+            for key, wanted in model.state_dict().items():
+                far[f"whole {key} of {rank}"] = apart(each["whole"][key].double(), wanted.double())
+            gradients = {key: parameter.grad for key, parameter in model.named_parameters()}
+            largest = max(float(gradient.abs().max()) for gradient in gradients.values())
+            for kind, wanted_by_key in (("gradients", gradients), ("state", model.state_dict())):
+                assert {*each[kind]} == {*wanted_by_key}
+                for key, wanted in wanted_by_key.items():
+                    one = each[kind][key]
+                    own = share_of(wanted, one, plan.rows.get(key.rpartition(".")[0], ()), rank)
+                    assert one.shape == own.shape
+                    least = 1e-3 * largest if kind == "gradients" else 1e-300  # one before a norm is 0
+                    far[f"{kind} {key} of {rank}"] = apart(one.double(), own.double(), least)
         return far, [json.loads(text) for text in printed], plan
 
     return taken
@@ -126,21 +222,44 @@ def step(tmp_path_factory: pytest.TempPathFactory) -> Any:
     [
         ("alexnet_2012", 2, 2),
         ("resnet18", 2, 3),
+        ("googlenet", 2, 3),
+        ("shufflenet_v2_x0_5", 2, 3),
         (EVERY, 2, 2),
-        (EVERY, 3, 2),
+        (EVERY, 3, 1),
+        (MIXED, 2, 3),
+        (MIXED, 3, 2),
     ],
-    ids=["alexnet_2012", "resnet18", "every", "every-3"],
+    ids=["alexnet_2012", "resnet18", "googlenet", "shufflenet", "every", "every-3", "mixed", "mixed-3"],
 )
 def test_outputs_gradients_and_statistics_are_those_of_one_device(
     step: Any, spec: str, devices: int, batch: int
 ) -> None:
-    inputs = {"": (3, 64, 48)} if spec == "resnet18" else {}
+    inputs = {} if spec == "alexnet_2012" else {"": (3, 75, 50)}
     net = netdsl.loads(spec) if "\n" in spec else netdsl.load(spec, inputs=inputs)
     far, counted, plan = step(net, devices, batch)
     assert {what: far for what, far in far.items() if far > 1e-12} == {}
     assert [one["received"] for one in counted] == [plan.exchanged(batch, "float64")] * devices
-    if spec == "alexnet_2012":
-        assert [one["kept"] for one in counted] == [plan.memory(batch, "float64").saved] * devices
+    assert [one["kept"] for one in counted] == [plan.memory(batch, "float64").saved] * devices
+
+
+def test_devices_drop_whole_samples_alike_and_channels_each_by_itself(tmp_path: Path) -> None:
+    net = netdsl.loads(DROPS)
+    write(net.towers(2), tmp_path)
+    state, x = net.build("torch").state_dict(), torch.ones(8, 4, 9, 7, dtype=torch.float64)
+    given = {"inputs": [x], "weights": [], "state": state, "class": "DropsTowers"}
+    torch.save(given, tmp_path / "given.pt")
+    processes.run(2, SCRIPT, str(tmp_path), net.name, "draws")
+    found = [torch.load(tmp_path / f"drawn{rank}.pt") for rank in range(2)]
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))  # each device returns the same
+    wholes, paths, channels = ((y != 0).flatten(2) for y in found[0])
+    alive = paths.any(2).any(1)
+    assert 0 < alive.sum() < 8
+    assert paths.any(2)[alive].all()  # a sample has all of its channels, those of both devices, or none
+    kept = channels.double().mean(2)
+    assert 0.3 < kept.mean() < 0.7
+    halves = channels.chunk(2, 1)
+    assert not torch.equal(*halves)  # the devices drop of what they have each by itself
+    assert 0.3 < wholes.double().mean() < 0.7
 
 
 def test_each_half_of_alexnet_is_trained_in_its_3_gb() -> None:
@@ -166,33 +285,56 @@ def test_each_half_of_alexnet_is_trained_in_its_3_gb() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "devices", "what", "at"),
+    ("body", "devices", "whole"),
     [
-        ("conv 3x3, 9", 2, "conv1 (conv) makes 9 channels, which 2 devices cannot share", "conv 3x3, 9"),
-        ("conv 3x3, 8 -> ln", 2, "ln1 (ln) cannot be shared", "ln"),
-        ("conv 3x3, 8 -> shuffle 2 -> conv 3x3, 8, groups=4", 2, "conv2 (conv) cannot be shared", "groups=4"),
-        ("conv 3x3, 12 -> conv 3x3, 12, groups=3", 2, "conv2 (conv) cannot be shared", "groups=3"),
-        ("conv 3x3, 12 -> gn 3", 2, "gn1 (gn) cannot be shared", "gn 3"),
-        ("conv 3x3, 8 -> prelu", 2, "prelu1 (prelu) cannot be shared", "prelu"),
-        ("bn -> conv 3x3, 8", 2, "bn1 (bn) cannot be shared", "bn"),
-        ("dropout -> conv 3x3, 8", 2, "each device would draw other numbers", "dropout"),
-        ("conv 3x3, 8 -> droppath 0.5 -> conv 3x3, 8", 2, "each device would draw other numbers", "droppath"),
-        ("conv 3x3, 8\n    train output aux: conv 3x3, 8", 2, "is there in training only", "conv 3x3, 8"),
-        ("relu", 2, "has no layer whose channels could be shared", ""),
-        ("conv 3x3, 8", 1, "towers must be an int from 2 to 64, got 1", ""),
+        ("conv 3x3, 8 -> conv 3x3, 9", 2, "conv2"),
+        ("conv 3x3, 8 -> ln", 2, "ln1"),
+        ("conv 3x3, 12 -> conv 3x3, 12, groups=3", 2, "conv2"),
+        ("conv 3x3, 12 -> gn 3", 2, "gn1"),
+        ("conv 3x3, 8 -> prelu", 2, "prelu1"),
+        ("conv 3x3, 8 -> shuffle 2 -> conv 3x3, 8, groups=4", 2, ""),
+        ("bn -> conv 3x3, 8", 2, ""),
+        ("conv 3x3, 12 -> gn 6", 3, ""),
     ],
 )
-def test_what_cannot_be_shared_is_said_where_it_stands(body: str, devices: int, what: str, at: str) -> None:
-    chain = body.replace(" -> ", "\n    ")
+def test_what_cannot_be_divided_each_device_has(body: str, devices: int, whole: str) -> None:
+    assert netdsl.loads(chain(body)).towers(devices).whole == ((whole,) if whole else ())
+
+
+def chain(body: str) -> str:
+    """Return a net of layers one after the other, each called after its op."""
     counts: dict[str, int] = {}
     lines = []
-    for line in chain.split("\n    "):
+    for line in body.split(" -> "):
         op = line.split()[0]
         counts[op] = counts.get(op, 0) + 1
-        lines.append(line if op == "train" else f"{op}{counts[op]}: {line}")
-    net = netdsl.loads("net N:\n    input 4, 8x8\n    " + "\n    ".join(lines) + "\n")
+        lines.append(f"{op}{counts[op]}: {line}")
+    return "net N:\n    input 4, 8x8\n    " + "\n    ".join(lines) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "devices", "what", "at"),
+    [
+        (chain("relu"), 2, "has no layer whose channels could be shared", ""),
+        (chain("conv 3x3, 9"), 2, "has no layer whose channels could be shared", ""),
+        (chain("conv 3x3, 8"), 1, "towers must be an int from 2 to 64, got 1", ""),
+        (
+            "net N:\n    input 8, 8x8\n    head: conv 3x3, 8\n    same head\n",
+            2,
+            "is head again, but not with the same channels in one stage",
+            "conv 3x3, 8",
+        ),
+        (
+            LEARNED_TWICE,
+            2,
+            "gamma (weight) is learned, and read in two stages",
+            "mul",
+        ),
+    ],
+)
+def test_what_cannot_be_shared_is_said_where_it_stands(text: str, devices: int, what: str, at: str) -> None:
     with pytest.raises(NetError) as caught:
-        net.towers(devices)
+        netdsl.loads(text).towers(devices)
     (found,) = caught.value.diagnostics
     assert what in found.message
     assert (found.span is not None and at in found.span.text) if at else found.span is None
@@ -281,9 +423,19 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert "netdsl compile alexnet_2012_stage2.net:alexnet_2012_stage2 --backend torch" in written
     spec = netdsl.load(f"{tmp_path}/towers/alexnet_2012_stage2.net")
     assert spec.emit("torch") == written
-    for wrong in ("--micro-batches 2", "--schedule gpipe", "--device a100", "--format json"):
+    assert cli.main([*command, "--format", "json", "-q"]) == 0
+    value = json.loads(capsys.readouterr().out)
+    schema = json.loads((ROOT / "docs" / "schema" / "towers.json").read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(value, schema)
+    assert value["memory"]["peak"] < value["limit"] < 2 * value["memory"]["peak"] + 10**9
+    forward = [received["bytes"] for stage in value["stages"] for received in stage["receives"]]
+    assert value["sent"] == 2 * sum(forward) + sum(result["bytes"] for result in value["results"])
+    for wrong in ("--micro-batches 2", "--schedule gpipe", "--device a100"):
         assert cli.main([*command, *wrong.split()]) == 2
         assert "is of the parts of a pipeline, not of towers" in capsys.readouterr().err
     assert cli.main([*command, "--parts", "2"]) == 2
-    assert cli.main(["split", "vit_b_16", "--towers", "2"]) == 1
+    small = tmp_path / "small.net"
+    small.write_text("net Small:\n    input 3, 8x8\n    conv 3x3, 9\n")
+    assert cli.main(["split", str(small), "--towers", "2"]) == 1
     assert "error[E574]" in capsys.readouterr().err

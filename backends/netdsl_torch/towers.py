@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from string import Template
 
 from netdsl import __version__
 from netdsl.emission.code import Arg, Call, Listed, Name
-from netdsl.emission.writer import INDENT, layout
-from netdsl.transforms.towers import Held, Towers
+from netdsl.emission.writer import INDENT, WIDTH, layout
+from netdsl.transforms.towers import Held, Result, Towers
 from netdsl_torch import Backend
 from netdsl_torch.emit import emit
 
 HEAD = Template('''\
-"""$name on $devices devices, compiled by netdsl $version: each makes 1/$devices of the channels of every layer.
+"""$name on $devices devices, compiled by netdsl $version: each makes 1/$devices of the channels of every layer$but.
 
 Where a layer needs all channels, the devices exchange what they have made. All of them are given
 the same batch, and compute the same loss of the same outputs:
@@ -28,58 +28,60 @@ Each process has to draw numbers of its own, for initial weights and dropout: to
     netdsl split $spec --towers $devices
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-
+$from_torch
 $imports
 
 TOWERS = $devices
+$tables
+
+def share_of(whole: Tensor, axis: int, rank: int, runs: Sequence[int] = ()) -> Tensor:
+    """Return a device's part of each of some runs along an axis, which are all of it."""
+    parts = whole.split(list(runs) or whole.shape[axis], axis)
+    return torch.cat([part.chunk(TOWERS, axis)[rank] for part in parts], axis)
 
 
 class Gather(torch.autograd.Function):
-    """The shares of all devices, side by side. Each goes on with all, so that gradients are summed."""
+    """The shares of all devices, in the order of the whole. Each goes on with it, so that gradients are summed."""
 
     @staticmethod
-    def forward(ctx: Any, share: Tensor, axis: int) -> Tensor:
-        ctx.axis = axis
+    def forward(ctx: Any, share: Tensor, axis: int, runs: Sequence[int]) -> Tensor:
+        ctx.axis, ctx.runs = axis, runs or [TOWERS * share.shape[axis]]
         share = share.contiguous()
         shares = [torch.empty_like(share) for _ in range(TOWERS)]
         dist.all_gather(shares, share)
-        return torch.cat(shares, axis)
+        parts = [one.split([run // TOWERS for run in ctx.runs], axis) for one in shares]
+        return torch.cat([part for run in zip(*parts, strict=True) for part in run], axis)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        shares = [share.contiguous() for share in gradient.chunk(TOWERS, ctx.axis)]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        shares = [share_of(gradient, ctx.axis, rank, ctx.runs) for rank in range(TOWERS)]
         summed = torch.empty_like(shares[0])
         dist.reduce_scatter(summed, shares)
-        return summed, None
+        return summed, None, None
 
 
 class GatherResult(Gather):
     """The same of what leaves the net: of that all devices have the same gradient, which is whole."""
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return gradient.chunk(TOWERS, ctx.axis)[dist.get_rank()], None
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        return share_of(gradient, ctx.axis, dist.get_rank(), ctx.runs), None, None
 
 
-def gather(share: Tensor, axis: int, result: bool = False) -> Tensor:
+def gather(share: Tensor, axis: int, runs: Sequence[int] = (), result: bool = False) -> Tensor:
     """Return all channels of a value of which each device has its share."""
     function = GatherResult if result else Gather
-    found: Tensor = function.apply(share, axis)  # type: ignore[no-untyped-call]
+    found: Tensor = function.apply(share, axis, runs)  # type: ignore[no-untyped-call]
     return found
 
 
-${whole}def share_of(whole: Tensor, like: Tensor, rank: int) -> Tensor:
-    """Return a device's rows of a tensor: along the axis that is longer than its own."""
-    axes = [axis for axis in range(like.dim()) if like.shape[axis] != whole.shape[axis]]
-    return whole.chunk(TOWERS, axes[0])[rank] if axes else whole
-
-
-class $class(nn.Module):
+${parts}class $class(nn.Module):
     """What one device does."""
 
     def __init__(self) -> None:
@@ -92,18 +94,23 @@ $made
         """Take this device's rows of the weights of the whole net, by its keys."""
         for stage in self.children():
             own = stage.state_dict()
-            rows = {key: share_of(state[key], own[key], dist.get_rank()) for key in own}
-            stage.load_state_dict(rows)
+            for key, x in own.items():
+                own[key] = share_of(state[key], $axis, dist.get_rank()$rows) if $divided else state[key]
+            stage.load_state_dict(own)
 
     def share(self) -> dict[str, Tensor]:
         """Return this device's rows of the weights, by the keys of the whole net."""
         return {key: x for stage in self.children() for key, x in stage.state_dict().items()}
 
+    @torch.no_grad()
+    def whole_state(self) -> dict[str, Tensor]:
+        """Return the weights of the whole net, by its keys, on every device, of those of all."""
+        return {key: gather(x, $axis$rows) if $divided else x for key, x in self.share().items()}
+
 $forward
 ''')
 
-
-WHOLE = '''\
+WHOLE_RESULT = '''\
 class WholeResult(torch.autograd.Function):
     """What all devices have made alike: as gradients are summed, each goes back with its part of this one."""
 
@@ -123,6 +130,58 @@ def whole_result(x: Tensor) -> Tensor:
 
 
 '''
+SUMMED = '''\
+class Summed(torch.autograd.Function):
+    """Weights that each device has: the gradients of what all have made with them are summed."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor) -> Tensor:
+        return weight.view_as(weight)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        summed = gradient.clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(summed)
+        return summed
+
+
+def is_whole(key: str) -> bool:
+    """Tell whether each device has all of a tensor."""
+    return f"{key}.".startswith(WHOLE)
+
+
+def run(stage: nn.Module, *given: Tensor) -> Any:
+    """Run a stage some of whose weights each device has."""
+    weights = {key: x for key, x in stage.named_parameters() if is_whole(key)}
+    summed = {key: Summed.apply(x) for key, x in weights.items()}  # type: ignore[no-untyped-call]
+    return functional_call(stage, summed, given)
+
+
+'''
+SAME_NUMBERS = '''\
+class SameNumbers:
+    """Around a layer that has to draw the same numbers on all devices: the first says where they begin."""
+
+    def before(self, layer: nn.Module, given: tuple[Tensor, ...]) -> None:
+        x = given[0]
+        seed = torch.randint(2**31, (), device=x.device)
+        dist.broadcast(seed, 0)
+        self.own = torch.random.fork_rng([x.device] if x.is_cuda else [])
+        self.own.__enter__()
+        torch.manual_seed(int(seed))
+
+    def after(self, layer: nn.Module, given: tuple[Tensor, ...], made: Tensor) -> None:
+        self.own.__exit__(None, None, None)
+
+
+def draw_same(layer: nn.Module) -> None:
+    """Let a layer draw the same numbers on all devices."""
+    around = SameNumbers()
+    layer.register_forward_pre_hook(around.before)
+    layer.register_forward_hook(around.after, always_call=True)
+
+
+'''
 
 
 def files(plan: Towers, backend: Backend) -> Mapping[str, str]:
@@ -136,41 +195,119 @@ def files(plan: Towers, backend: Backend) -> Mapping[str, str]:
 
 def runner(plan: Towers) -> str:
     """Return the module that runs a plan."""
+    same = [
+        f"stage{stage.number}.{path}"
+        for stage, paths in zip(plan.stages, plan.same, strict=True)
+        for path in paths
+    ]
+    parts = [
+        (WHOLE_RESULT, any(not result.held.runs for result in plan.results)),
+        (SUMMED, bool(plan.whole)),
+        (SAME_NUMBERS, bool(same)),
+    ]
+    tables = [
+        *_table(
+            "WHOLE", "The layers of which each device has all weights.", [f"{name}." for name in plan.whole]
+        ),
+        *_table("SAME", "The layers that draw the same numbers on all devices.", same),
+        *_by("ROWS", "By layer the runs of rows of each of which a device has its part.", plan.rows),
+        *_by(
+            "AXES", "By key the axis along which a tensor is divided, where it is not the first.", plan.axes
+        ),
+    ]
     return HEAD.substitute(
         name=plan.net.name,
         devices=plan.devices,
         version=__version__,
         spec=f"{plan.net.spec}:{plan.net.name}" if plan.net.spec else plan.net.name,
+        but=" but those of WHOLE" if plan.whole else "",
+        from_torch="from torch.func import functional_call\n" if plan.whole else "",
         imports="\n".join(f"from {net.name} import {net.name}" for net in plan.nets),
-        made="\n".join(f"        self.stage{at} = {net.name}()" for at, net in enumerate(plan.nets, 1)),
-        whole="" if all(result.share for result in plan.results) else WHOLE,
+        tables="\n".join(["", *tables, ""]) if tables else "",
+        parts="".join(text for text, needed in parts if needed),
+        made="\n".join(_made(plan, bool(same))),
+        axis="AXES.get(key, 0)" if plan.axes else "0",
+        rows=', ROWS.get(key, ROWS.get(key.rpartition(".")[0], ()))' if plan.rows else "",
+        divided="x.dim() and not is_whole(key)" if plan.whole else "x.dim()",
         forward="\n".join(_forward(plan)),
         **{"class": f"{plan.net.class_name}Towers"},
     )
 
 
-def _forward(plan: Towers) -> Iterator[str]:
-    several = len(plan.results) > 1
-    returned = f"tuple[{', '.join('Tensor' for _ in plan.results)}]" if several else "Tensor"
-    given = _called("forward", "self", *(f"{name}: Tensor" for name in plan.net.graph.inputs))
-    yield from layout("def ", given, f" -> {returned}:", INDENT)
+def _table(name: str, what: str, texts: Sequence[str]) -> Iterator[str]:
+    if texts:
+        yield from layout(f"{name} = ", Listed(tuple([Name(f'"{text}"') for text in texts]), "()"), "", "")
+        yield f'"""{what}"""'
+
+
+def _by(name: str, what: str, values: Mapping[str, int | Sequence[int]]) -> Iterator[str]:
+    if values:
+        yield f"{name} = {{"
+        yield from (f'    "{key}": {value},' for key, value in values.items())
+        yield "}"
+        yield f'"""{what}"""'
+
+
+def _made(plan: Towers, same: bool) -> Iterator[str]:
     at = INDENT * 2
-    gathered: set[Held] = set()
+    for number, net in enumerate(plan.nets, 1):
+        yield f"{at}self.stage{number} = {net.name}()"
+    if plan.whole:
+        yield f"{at}for key, x in self.share().items():"
+        yield f"{at}    if is_whole(key):"
+        yield f"{at}        dist.broadcast(x, 0)"
+    if same:
+        yield f"{at}for path in SAME:"
+        yield f"{at}    draw_same(self.get_submodule(path))"
+
+
+def _forward(plan: Towers) -> Iterator[str]:
+    always = [result for result in plan.results if not result.train]
+    kinds = dict.fromkeys(_type(results) for results in (always, plan.results))
+    given = _called("forward", "self", *(f"{name}: Tensor" for name in plan.net.graph.inputs))
+    yield from layout("def ", given, f" -> {' | '.join(kinds)}:", INDENT)
+    at, train = INDENT * 2, False
     for stage in plan.stages:
-        for held in stage.takes:
-            if held.exchanged and held not in gathered:
-                gathered.add(held)
-                own = plan.made[held.value].name
-                yield from layout(f"{held.name} = ", _called("gather", own, str(held.axis)), "", at)
-        call = _called(f"self.stage{stage.number}", *(held.name for held in stage.takes))
-        yield from layout(f"{', '.join(held.name for held in stage.makes)} = ", call, "", at)
-    results = [
-        _called("gather", result.held.name, str(result.held.axis), "result=True")
-        if result.share
-        else _called("whole_result", result.held.name)
-        for result in plan.results
-    ]
-    yield from layout("return ", Listed(tuple(results), "()") if several else results[0], "", at)
+        if stage.train and not train:
+            train = True
+            yield f"{at}if not self.training:"
+            yield from _return(always, at + INDENT)
+        for move in stage.moves:
+            runs = move.of.runs or move.held.runs
+            listed = [f"({', '.join(map(str, runs))})"] if len(runs) > 1 else []
+            axis = str(move.held.axis)
+            call = (
+                _called("gather", move.of.name, axis, *listed)
+                if move.exchange
+                else _called("share_of", move.of.name, axis, "dist.get_rank()", *listed)
+            )
+            yield from layout(f"{move.held.name} = ", call, "", at)
+        name, names = f"self.stage{stage.number}", [held.name for held in stage.takes]
+        call = _called("run", name, *names) if stage.whole else _called(name, *names)
+        made = [held.name for held in stage.makes]
+        if len(f"{at}{', '.join(made)} = {name}(") > WIDTH:
+            yield f"{at}("
+            yield from (f"{at}{INDENT}{one}," for one in made)
+            yield from layout(") = ", call, "", at)
+        else:
+            yield from layout(f"{', '.join(made)} = ", call, "", at)
+    yield from _return(plan.results, at)
+
+
+def _type(results: Sequence[Result]) -> str:
+    return f"tuple[{', '.join('Tensor' for _ in results)}]" if len(results) > 1 else "Tensor"
+
+
+def _return(results: Sequence[Result], at: str) -> Iterator[str]:
+    found = tuple([_result(result.held) for result in results])
+    yield from layout("return ", Listed(found, "()") if len(found) > 1 else found[0], "", at)
+
+
+def _result(held: Held) -> Call:
+    if not held.runs:
+        return _called("whole_result", held.name)
+    runs = [f"({', '.join(map(str, held.runs))})"] if len(held.runs) > 1 else []
+    return _called("gather", held.name, str(held.axis), *runs, "result=True")
 
 
 def _called(function: str, *arguments: str) -> Call:

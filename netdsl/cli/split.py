@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, cast
 
 from netdsl import reading
 from netdsl.cli.common import (
@@ -20,6 +22,7 @@ from netdsl.cli.common import (
 )
 from netdsl.cli.cost import DTYPES
 from netdsl.cost.model import OPTIMIZERS
+from netdsl.network import Network
 
 HELP = "cut a net into the parts of a pipeline, so that the slowest is as fast as can be, or into towers"
 EXAMPLES = (
@@ -28,6 +31,9 @@ EXAMPLES = (
     "netdsl split resnet50 --parts 2 --train --batch 32 -o pipeline",
     "netdsl split alexnet_2012 --towers 2 --train --batch 128 --memory 3GB",
 )
+
+PIPELINE = ("micro_batches", "schedule", "device")
+"""The options that the parts of a pipeline have, and towers have not."""
 
 
 def add(sub: argparse.ArgumentParser) -> None:
@@ -47,14 +53,12 @@ def add(sub: argparse.ArgumentParser) -> None:
         metavar="N",
         help="into how many the batch is divided (the most up to four times the parts)",
     )
-    sub.add_argument(
-        "--schedule", choices=("1f1b", "gpipe"), default="1f1b", help="how they go through (1f1b)"
-    )
+    sub.add_argument("--schedule", choices=("1f1b", "gpipe"), help="how they go through (1f1b)")
     sub.add_argument("--memory", type=size, metavar="SIZE", help="the most that a part may hold, such as 3GB")
     sub.add_argument("--dtype", choices=DTYPES, default="float32", help="of all tensors (float32)")
     sub.add_argument("--optimizer", choices=OPTIMIZERS, default="sgd", help="with --train: which (sgd)")
     sub.add_argument(
-        "--device", default="", metavar="NAME", help="balance times on it; see `netdsl devices`; or FILE.toml"
+        "--device", metavar="NAME", help="balance times on it; see `netdsl devices`; or FILE.toml"
     )
     sub.add_argument("--format", choices=("table", "json"), default="table")
     sub.add_argument(
@@ -66,38 +70,58 @@ def add(sub: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the parts, and write them if asked for."""
-    if args.towers is not None:
-        from netdsl.cli import towers
+    """Print the parts or towers, and write them if asked for."""
+    given = {name: value for name in PIPELINE if (value := getattr(args, name)) is not None}
+    (_parts if args.towers is None else _towers)(args, network(args), given)
+    return 0
 
-        return towers.run(args)
+
+def _parts(args: argparse.Namespace, net: Network, given: Mapping[str, Any]) -> None:
     from netdsl.split import report
 
-    net = network(args)
     made = net.split(
         args.parts,
         batch=args.batch,
-        micro_batches=args.micro_batches,
-        schedule=args.schedule,
         dtype=args.dtype,
         train=args.train,
         optimizer=args.optimizer,
         memory=args.memory,
-        device=args.device,
+        **given,
     )
     if args.output is not None:
         from netdsl.split.pipeline import files
 
-        folder = Path(args.output)
-        texts = {folder / name: text for name, text in files(made).items()}
-        try:
-            folder.mkdir(exist_ok=True)
-            write_all(texts, read_for([net]))
-        except OSError as error:
-            misuse("E510", f"cannot write {args.output}: {reading.reason(error)}")
-        note(f"wrote {', '.join(map(str, texts))}")
+        _write(args, net, files(made))
     if args.format == "json":
         print_json(report.render_json(made))
     else:
         print(report.render_text(made, look()))
-    return 0
+
+
+def _towers(args: argparse.Namespace, net: Network, given: Mapping[str, Any]) -> None:
+    from netdsl.report import towers
+
+    for name in given:
+        option = f"--{name.replace('_', '-')}"
+        misuse("E510", f"{option} is of the parts of a pipeline, not of towers", "use --parts")
+    plan = net.towers(args.towers)
+    if args.output is not None:
+        from netdsl.backend import TowersBackend, find
+
+        _write(args, net, cast(TowersBackend, find("torch")).towers(plan))
+    options = (plan, args.batch, args.dtype, args.optimizer, args.memory)
+    if args.format == "json":
+        print_json(towers.render_json(*options))
+    else:
+        print(towers.render_text(*options, look()))
+
+
+def _write(args: argparse.Namespace, net: Network, files: Mapping[str, str]) -> None:
+    folder = Path(args.output)
+    texts = {folder / name: text for name, text in files.items()}
+    try:
+        folder.mkdir(exist_ok=True)
+        write_all(texts, read_for([net]))
+    except OSError as error:
+        misuse("E510", f"cannot write {args.output}: {reading.reason(error)}")
+    note(f"wrote {', '.join(map(str, texts))}")

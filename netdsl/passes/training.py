@@ -34,15 +34,21 @@ from netdsl.record import Record
 
 
 def record(
-    facts: Facts, batch: int, dtype: str, carried: Set[str] = frozenset()
+    facts: Facts,
+    batch: int,
+    dtype: str,
+    carried: Set[str] = frozenset(),
+    tape: Tape | None = None,
+    given: Mapping[str, Tensor] = {},
 ) -> tuple[Tape, dict[str, tuple[Tensor, ...]]]:
     """Return the tape of a batch that ran through a net in training, and its values.
 
     Shapes must be known; holds too, but where only what is kept matters. What no output needs has no gradient.
-    `carried` are inputs that need one, as what another net has made.
+    `carried` are inputs that need one, as what another net has made. With `tape` that has run before, and `given` by
+    node are the inputs.
     """
     graph, holds = facts.graph, facts.holds
-    tape = Tape(batch, DTYPES[dtype])
+    tape = tape or Tape(batch, DTYPES[dtype])
     writing, needed = overwriting(graph), needed_by_outputs(graph)
     learned = tape.layers
     values: dict[str, tuple[Tensor, ...]] = {}
@@ -84,7 +90,11 @@ def record(
         tape.writes = writes(node)
         if name not in needed:
             x, tape.parameters = [y.alone() for y in x], tuple([y.alone() for y in tape.parameters])
-        values[name] = run(node.op, x, facts.shapes[name])
+        if name in given:
+            values[name] = (given[name],)
+            tape.hold(values[name])
+        else:
+            values[name] = run(node.op, x, facts.shapes[name])
         for y in values[name]:
             y.grad |= name in carried
         tape.drop(sums[name][0] if name in sums else ())

@@ -1,14 +1,18 @@
-"""What a net on several devices does on each of them, as a table."""
+"""What a net on several devices does on each of them, as a table, and as an object for JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from netdsl.cost.table import human
 from netdsl.diagnostics.render import printable
 from netdsl.ir.types import DTYPES
 from netdsl.sheet import Look, Sheet
-from netdsl.transforms.towers import Towers
+from netdsl.transforms.towers import Held, Stage, Towers
+
+VERSION = 1
+"""Of the JSON form, docs/schema/towers.json."""
 
 
 def render_text(
@@ -27,12 +31,12 @@ def render_text(
     look = look or Look()
     rows, size = [], batch * DTYPES[dtype]
     for stage, net in zip(plan.stages, plan.nets, strict=True):
-        layers = [name for name in stage.graph.nodes if name not in stage.graph.inputs.values()]
-        received = sum(plan.received(held) for held in stage.takes if held.exchanged)
+        layers = layers_of(plan, stage)
+        received = sum(plan.received(move.of) for move in stage.moves if move.exchange)
         cost = net.cost()
         rows.append(
             (
-                str(stage.number),
+                f"{stage.number}{' in training' if stage.train else ''}",
                 printable(layers[0]),
                 printable(layers[-1]),
                 human(cost.params),
@@ -42,7 +46,7 @@ def render_text(
         )
     cost = plan.net.cost()
     params, macs = (sum(getattr(net.cost(), field) for net in plan.nets) for field in ("params", "macs"))
-    end = sum(plan.received(result.held) for result in plan.results if result.share)
+    end = sum(plan.received(result.held) for result in plan.results if result.held.runs)
     if end:
         rows.append(("", "results", "", "", "", f"{human(size * end)}B"))
     sent = plan.exchanged(batch, dtype, train=False)
@@ -54,6 +58,12 @@ def render_text(
     return f"{sheet.text(look)}\n\n{notes}"
 
 
+def layers_of(plan: Towers, stage: Stage) -> list[str]:
+    """Return the layers of a stage."""
+    given = plan.net.graph.inputs.values()
+    return [name for name in stage.graph.nodes if name in plan.net.graph and name not in given]
+
+
 def notes_of(plan: Towers, batch: int, dtype: str, optimizer: str, memory: int | None) -> Iterator[str]:
     """Yield what a step of training takes."""
     whole = plan.net.memory(batch, dtype, True, optimizer)
@@ -62,11 +72,80 @@ def notes_of(plan: Towers, batch: int, dtype: str, optimizer: str, memory: int |
     held = ", ".join(f"{human(size)}B {name}" for name, size in parts.items() if size)
     yield (
         f"training with a batch of {batch} in {dtype}: {human(own.peak)}B on each device ({held}), "
-        f"{human(whole.peak)}B on one device alone; what the exchange itself takes is not counted"
+        f"{human(whole.peak)}B on one device alone"
     )
+    yield "saved is exact; the peak counts tensors, those of the exchange too, and not what the network takes"
     if memory is not None:
         fits = "fits" if own.peak <= memory else "does not fit"
         alone = "would fit" if whole.peak <= memory else "would not fit"
         yield f"it {fits} {human(memory)}B a device; the whole net {alone} one"
     sent = human(plan.exchanged(batch, dtype))
-    yield f"a step sends {sent}B to each device: maps, and their gradients on the way back"
+    summed = ", and gradients of weights that all have" if plan.whole else ""
+    yield f"a step sends {sent}B to each device: maps, and their gradients on the way back{summed}"
+    if plan.whole:
+        params = human(sum(plan.whole_sizes))
+        several = "s are" if len(plan.whole) > 1 else " is"
+        yield (
+            f"{len(plan.whole)} layer{several} whole on each device, as {plan.devices} cannot share the weights "
+            f"({params} params): {_some(plan.whole)}"
+        )
+
+
+def _some(names: tuple[str, ...]) -> str:
+    shown = ", ".join(map(printable, names[:3]))
+    return f"{shown}, ..." if len(names) > 3 else shown
+
+
+def render_json(
+    plan: Towers, batch: int, dtype: str, optimizer: str, memory: int | None = None
+) -> dict[str, Any]:
+    """Return a net on its devices as an object for `json.dumps`; its fields are those of docs/schema/towers.json."""
+    net, size = plan.net, batch * DTYPES[dtype]
+
+    def sent(held: Held) -> dict[str, Any]:
+        value = held.value
+        return {
+            "name": held.name,
+            "layer": value.node,
+            "port": value.port,
+            "shape": list(net.outputs_of(value.node)[value.port]),
+            "bytes": size * plan.received(held),
+        }
+
+    return {
+        "version": VERSION,
+        "net": net.name,
+        "spec": net.spec,
+        "file": net.file,
+        "inputs": {name: list(shape) for name, shape in net.inputs.items()},
+        "devices": plan.devices,
+        "batch": batch,
+        "dtype": dtype,
+        "optimizer": optimizer,
+        "limit": memory,
+        "convention": "; ".join(notes_of(plan, batch, dtype, optimizer, memory)),
+        "memory": dict(plan.memory(batch, dtype, optimizer).__dict__),
+        "alone": dict(net.memory(batch, dtype, True, optimizer).__dict__),
+        "sent": plan.exchanged(batch, dtype),
+        "whole": list(plan.whole),
+        "stages": [
+            {
+                "stage": stage.number,
+                "train": stage.train,
+                "layers": layers_of(plan, stage),
+                "params": own.cost().params,
+                "macs": batch * own.cost().macs,
+                "receives": [sent(move.of) for move in stage.moves if move.exchange],
+            }
+            for stage, own in zip(plan.stages, plan.nets, strict=True)
+        ],
+        "results": [
+            {
+                "train": result.train,
+                "shared": bool(result.held.runs),
+                **sent(result.held),
+                "name": result.name,
+            }
+            for result in plan.results
+        ],
+    }

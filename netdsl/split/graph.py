@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import count, islice
 
 from netdsl.elaborate.names import reserved_name
 from netdsl.ir.graph import Graph, Node, Output, Scope, Value
@@ -19,9 +18,8 @@ from netdsl.ir.types import Shape
 from netdsl.net import Net
 from netdsl.ops.layout import Permute
 from netdsl.ops.source import Input
-from netdsl.split.places import carried_axes
 from netdsl.syntax.tokens import keywords
-from netdsl.transforms.tree import with_tree
+from netdsl.transforms.tree import input_axes, with_part
 
 HANDED_ON = "_on"
 """What stands behind the name of an output that is an input: no two of these have one name."""
@@ -68,13 +66,13 @@ def part_graph(
 
     for value, name in ((value, names[value]) for value in received):
         shape = net.outputs_of(value.node)[value.port]
-        axes = carried_axes(shape)
+        axes = input_axes(shape)
         put(name, Input(shape=_sizes(shape, axes)))
         graph.inputs[name] = name
         heads.append(name)
     for value, came in comes.items():
         shape = net.outputs_of(value.node)[value.port]
-        axes = carried_axes(shape)
+        axes = input_axes(shape)
         if axes != shape.axes and any(node.name in inside for node in net.graph.users(value.node)):
             order = tuple(axes.index(axis) for axis in shape.axes)
             heads.append(f"{came.node}_read")
@@ -88,7 +86,7 @@ def part_graph(
     outputs: list[Output] = []
     for value in sent:
         shape = net.outputs_of(value.node)[value.port]
-        axes = carried_axes(shape)
+        axes = input_axes(shape)
         made = comes.get(value, value)
         if axes != shape.axes and value not in comes:
             order = tuple(shape.axes.index(axis) for axis in axes)
@@ -100,8 +98,7 @@ def part_graph(
             output.replace(value=comes.get(output.value, output.value)) for output in net.graph.outputs
         ]
     graph.outputs = tuple(outputs)
-    given = {scope.path: len(scope.inputs) for scope in tree.scopes()}
-    graph.tree = _framed(with_tree(graph, tree, read), heads, tails, given)
+    graph.tree = _framed(with_part(graph, tree, read), heads, tails)
     graph.tree.block = f"{tree.block}Part{rank}"
     return graph
 
@@ -110,27 +107,9 @@ def _sizes(shape: Shape, axes: str) -> tuple[int, ...]:
     return tuple([shape[shape.axes.index(axis)] for axis in axes])
 
 
-def _framed(graph: Graph, heads: Sequence[str], tails: Sequence[str], given: Mapping[str, int]) -> Scope:
-    """Return the module tree of a graph between what comes in and what goes out.
-
-    Where nothing is there in training only, items are in the order in which they are computed: only that is computed
-    before what stands above it. A scope that is given several values, and was `given` another number by path, takes
-    each by a name: it takes no list.
-    """
+def _framed(graph: Graph, heads: Sequence[str], tails: Sequence[str]) -> Scope:
+    """Return the module tree of a graph between what comes in and what goes out."""
     tree = graph.tree
-    paths = {scope.path for scope in tree.scopes()}
-    trains = any(node.train for node in graph)
-    for scope in tree.scopes():
-        scope.module = scope.module if scope.module in paths else ""
-        if scope is not tree:  # who reads what only goes through a block reads it where it is made
-            inside = {*scope.nodes()}
-            scope.outputs = tuple(value for value in scope.outputs if value.node in inside)
-        scope.modules = {name: module for name, module in scope.modules.items() if module in graph}
-        if len(scope.inputs) > 1 and not scope.input_names and len(scope.inputs) != given[scope.path]:
-            scope.input_names = _new_names(scope)
-        if scope.order and not trains:
-            scope.written, scope.order = scope.steps, ()
-            scope.stages, scope.cuts, scope.turns = {}, set(), []
     before, behind = len(heads), len(heads) + len(tree.written)
     if tree.order:
         middle = [before + at for at in tree.order]
@@ -140,10 +119,3 @@ def _framed(graph: Graph, heads: Sequence[str], tails: Sequence[str], given: Map
     tree.cuts = {before + at for at in tree.cuts}
     tree.turns = [range(before + turn.start, before + turn.stop) for turn in tree.turns]
     return tree
-
-
-def _new_names(scope: Scope) -> tuple[str, ...]:
-    """Return names for what a scope is given, none of which is a label in it."""
-    labels = {part for one in scope.scopes() for item in one.written for part in one.local(item).split(".")}
-    free = (name for number in count(1) if (name := f"v{number}") not in labels)
-    return tuple(islice(free, len(scope.inputs)))

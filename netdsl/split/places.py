@@ -16,17 +16,12 @@ from netdsl.elaborate.layers import has_state
 from netdsl.ir.graph import Graph, Value
 from netdsl.ir.tape import Step as TapeStep
 from netdsl.ir.tape import Storage, Tensor
-from netdsl.ir.types import DTYPES, Shape
+from netdsl.ir.types import DTYPES
 from netdsl.net import Net
 from netdsl.passes import Facts
 from netdsl.passes.training import OPTIMIZERS, module_bytes, needed_by_outputs, record
 from netdsl.record import Record
-
-
-def carried_axes(shape: Shape) -> str:
-    """Return the order of axes in which a value is carried, "" if no input has its axes."""
-    axes = "".join(sorted(shape.axes))
-    return {"c": "c", "cn": "nc", "chw": "chw"}.get(axes, "")
+from netdsl.transforms.tree import input_axes
 
 
 class Places(Record):
@@ -59,7 +54,7 @@ def find_places(net: Net) -> Places:
     keep(0, len(graph.inputs))
     for value, end in last.items():
         inseparable = value.node in shared or value.node not in needed
-        if inseparable or not carried_axes(net.outputs_of(value.node)[value.port]):
+        if inseparable or not input_axes(net.outputs_of(value.node)[value.port]):
             keep(at[value.node], min(end, len(order) - 1))
     for names in _same(graph):
         found = [at[name] for name in names]

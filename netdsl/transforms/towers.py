@@ -1,29 +1,41 @@
 """A net on several devices, each of which makes its share of the channels of every layer: Krizhevsky et al. 2012.
 
 Each device has the same layers, with fewer channels: its weights are rows of the net's, under the same keys. A value
-of which it has some channels only is a *share*, one of which it has all is *whole*. What an op does with shares it
-says itself (`Op.share`). Where it needs all channels, the devices exchange what they have, and there the net is cut
-into stages, each of which is a net of its own. What has no weights and no share is worked out by every device.
+of which it has some channels only is a *share*, one of which it has all is *whole*. What it does at a layer says
+`shares.py`. Where a layer needs all channels, the devices exchange what they have, and where it needs a share of what
+all have, each takes its own; there the net is cut into stages, each of which is a net of its own. What cannot be
+divided is worked out by every device, with all of its weights, whose gradients are summed.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import cached_property
+from math import prod
 from typing import NoReturn
 
 from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.elaborate.names import reserved_name
 from netdsl.ir.graph import Graph, Node, Output, Value
+from netdsl.ir.tape import Tape, Tensor
 from netdsl.ir.types import DTYPES, Shape
-from netdsl.net import Net
-from netdsl.ops import Op
-from netdsl.ops.source import Input
-from netdsl.passes.training import Memory
+from netdsl.net import Net, check_training, of_ops
+from netdsl.ops.layout import Permute
+from netdsl.ops.source import Input, Weight
+from netdsl.passes import Facts, find_holds
+from netdsl.passes.training import (
+    Alive,
+    Memory,
+    TrainingStep,
+    measure_update,
+    record,
+    run_backward,
+)
 from netdsl.record import Record
 from netdsl.syntax.tokens import keywords
-from netdsl.transforms.tree import with_tree
+from netdsl.transforms.shares import Doing, Place, Runs, part
+from netdsl.transforms.tree import input_axes, with_part
 
 MOST = 64
 """The most devices."""
@@ -36,9 +48,9 @@ class Held(Record):
     """What it is called there."""
     value: Value
     shape: Shape
-    """What the device has of it."""
-    exchanged: bool = False
-    """Whether it is made of the shares of all devices."""
+    """What the device has of it, with the axes of an input."""
+    runs: Runs
+    """How its channels lie, if it is a share."""
 
     @property
     def axis(self) -> int:
@@ -46,13 +58,33 @@ class Held(Record):
         return self.shape.axes.index("c") + 1
 
 
+class Move(Record):
+    """What is done to have a value otherwise: shares are exchanged, or each device takes its own of what all have."""
+
+    held: Held
+    of: Held
+
+    @property
+    def exchange(self) -> bool:
+        """Whether devices send each other what they have."""
+        return bool(self.of.runs)
+
+
 class Stage(Record):
-    """What a device does between two exchanges."""
+    """What a device does between two moves."""
 
     number: int
     graph: Graph
+    moves: tuple[Move, ...]
+    """What is done before it."""
     takes: tuple[Held, ...]
     makes: tuple[Held, ...]
+    whole: tuple[str, ...]
+    """The layers of which a device has all weights."""
+    same: tuple[str, ...]
+    """The layers that have to draw the same numbers on all devices."""
+    train: bool
+    """Whether it is there in training only."""
 
 
 class Result(Record):
@@ -60,8 +92,8 @@ class Result(Record):
 
     name: str
     held: Held
-    share: bool
-    """Whether a device makes some channels of it only."""
+    train: bool
+    """Whether it is there in training only."""
 
 
 class Towers(Record):
@@ -71,6 +103,11 @@ class Towers(Record):
     devices: int
     stages: tuple[Stage, ...]
     results: tuple[Result, ...]
+    """Those of training only at last."""
+    rows: Mapping[str, Runs]
+    """By layer how a device's rows lie among those of the net, where they are several runs."""
+    axes: Mapping[str, int]
+    """By key of the state along which axis that is divided, where it is not the first."""
 
     @cached_property
     def nets(self) -> tuple[Net, ...]:
@@ -82,74 +119,152 @@ class Towers(Record):
         make = type(self.net).from_graph
         return tuple([make(stage.graph, f"{self.net.name}_stage{stage.number}") for stage in self.stages])
 
+    @property
+    def whole(self) -> tuple[str, ...]:
+        """The layers of which each device has all weights."""
+        return tuple([name for stage in self.stages for name in stage.whole])
+
     @cached_property
-    def made(self) -> Mapping[Value, Held]:
-        """What is given, and what stages make, as a device has it."""
-        every = (held for stage in self.stages for held in (*stage.takes, *stage.makes))
-        return {held.value: held for held in every if not held.exchanged}
+    def same(self) -> tuple[tuple[str, ...], ...]:
+        """By stage the layers that have to draw the same numbers on all devices, as its net calls them."""
+        return tuple([_same(stage, net.graph) for stage, net in zip(self.stages, self.nets, strict=True)])
 
     @property
     def exchanges(self) -> tuple[Held, ...]:
-        """What is made of the shares of all devices, in the order in which it is."""
-        between = dict.fromkeys(held for stage in self.stages for held in stage.takes if held.exchanged)
-        return (*between, *[result.held for result in self.results if result.share])
+        """The shares that are sent to all devices, in the order in which they are, results at last."""
+        between = [move.of for stage in self.stages for move in stage.moves if move.exchange]
+        return (*between, *[result.held for result in self.results if result.held.runs])
 
     def exchanged(self, batch: int = 1, dtype: str = "float32", train: bool = True) -> int:
         """Return the bytes that a device is sent in a step: shares of the others, and in training their gradients.
 
-        What leaves the net needs no exchange on its way back.
+        What leaves the net needs no exchange on its way back, nor does what nothing learned is behind. Gradients of
+        weights that each device has are summed around a ring.
         """
-        results = {result.held for result in self.results}
-        elements = sum(
-            self.received(held) * (1 if held in results or not train else 2) for held in self.exchanges
-        )
-        return batch * DTYPES[dtype] * elements
+        sent = [self.received(held) for held in self.exchanges if train or held not in self._trained]
+        if train:
+            _, have = self._forward(1, dtype)
+            between = [move.of for stage in self.stages for move in stage.moves if move.exchange]
+            sent += [self.received(held) for held in between if have[held].grad]
+        summed = [2 * (size - size // self.devices) for size in self.whole_sizes] if train else []
+        return DTYPES[dtype] * (batch * sum(sent) + sum(summed))
+
+    @cached_property
+    def _trained(self) -> frozenset[Held]:
+        """What is exchanged in training only."""
+        stages = [stage for stage in self.stages if stage.train]
+        results = [result.held for result in self.results if result.train]
+        return frozenset([*[move.of for stage in stages for move in stage.moves], *results])
+
+    @property
+    def whole_sizes(self) -> tuple[int, ...]:
+        """The elements of each tensor of weights that each device has."""
+        layers = [self.net.graph[name] for name in self.whole]
+        sizes = [node.op.weights(*self.net.inputs_of(node.name)).values() for node in layers]
+        return tuple([prod(one) for each in sizes for one in each])
 
     def received(self, held: Held) -> int:
         """Return how many elements of a value the other devices send, for one sample."""
-        elements = self.net.outputs_of(held.value.node)[held.value.port].elements
-        return elements - elements // self.devices
+        return held.shape.elements * (self.devices - 1)
 
     def memory(self, batch: int = 1, dtype: str = "float32", optimizer: str = "sgd") -> Memory:
-        """Return what training takes on one device, without what the exchange itself takes.
+        """Return what training takes on one device.
 
-        While a stage goes back, the earlier ones hold what they keep, and the later ones have their gradients.
+        What autograd keeps is exact. The peak counts tensors, those that the exchange makes among them, and takes
+        all that goes from stage to stage to be there until the last has run. What the network holds is not counted.
+
+        Raises:
+            NetError: As `Net.memory` does.
         """
-        each = [net.memory(batch, dtype, True, optimizer) for net in self.nets]
-        fixed = [one.weights + one.buffers + one.optimizer for one in each]
-        return Memory(
-            weights=sum(one.weights for one in each),
-            buffers=sum(one.buffers for one in each),
-            gradients=sum(one.gradients for one in each),
-            optimizer=sum(one.optimizer for one in each),
-            saved=sum(one.saved for one in each),
-            input=each[0].input,
-            peak=sum(fixed)
-            + max(
-                one.peak
-                - fixed[at]
-                + sum(before.saved for before in each[:at])
-                + sum(after.gradients for after in each[at + 1 :])
-                for at, one in enumerate(each)
-            ),
-            first_peak=sum(fixed)
-            - sum(one.optimizer for one in each)
-            + max(
-                one.first_peak
-                - one.weights
-                - one.buffers
-                + sum(before.saved for before in each[:at])
-                + sum(after.gradients for after in each[at + 1 :])
-                for at, one in enumerate(each)
-            ),
+        check_training(batch, dtype, optimizer)
+        tape, have = self._forward(batch, dtype)
+        alive = Alive()
+        given = [have[held].storage for held in self._given]
+        for storage in given:
+            alive.hold(storage)
+        with of_ops():
+            run_backward(
+                tape, [self._returned(tape, have[result.held], result) for result in self.results], alive
+            )
+        step = TrainingStep(tape, alive, sum([storage.nbytes for storage in given]))
+        each = [measure_update(facts, dtype, optimizer, step) for facts in self._facts]
+        first = each[0]
+        weights, buffers, state = (
+            sum([getattr(one, field) for one in each]) for field in ("weights", "buffers", "optimizer")
         )
+        at_once = max([one.peak - one.weights - one.buffers - one.optimizer for one in each])
+        running = max(tape.peak, alive.peak)
+        return Memory(
+            weights=weights,
+            buffers=buffers,
+            gradients=first.gradients,
+            optimizer=state,
+            saved=sum([storage.nbytes for storage in tape.kept]),
+            input=first.input,
+            peak=weights + buffers + state + max(running, at_once),
+            first_peak=weights + buffers + max(running, state + at_once),
+        )
+
+    @cached_property
+    def _facts(self) -> tuple[Facts, ...]:
+        return tuple([find_holds(Facts(net.graph, net.elaborated.shapes)) for net in self.nets])
+
+    @property
+    def _given(self) -> tuple[Held, ...]:
+        """The inputs of the net."""
+        names = self.net.graph.inputs.values()
+        return tuple(
+            dict.fromkeys(
+                held
+                for stage in self.stages
+                for held in (*stage.takes, *[move.of for move in stage.moves])
+                if held.value.node in names and not held.runs
+            )
+        )
+
+    def _forward(self, batch: int, dtype: str) -> tuple[Tape, dict[Held, Tensor]]:
+        """Return the tape of a batch that ran through all stages, and what a device has between them."""
+        tape = Tape(batch, DTYPES[dtype])
+        have = {held: tape.new(tape.sized(held.shape)).named(held.shape) for held in self._given}
+        tape.hold(have.values())
+        for stage, facts in zip(self.stages, self._facts, strict=True):
+            for move in stage.moves:
+                tape.enter("")
+                have[move.held] = self._moved(tape, have[move.of], move.held, move.exchange)
+            names = [facts.graph.inputs[held.name] for held in stage.takes]
+            given = dict(zip(names, [have[held] for held in stage.takes], strict=True))
+            with of_ops():
+                _, values = record(facts, batch, dtype, tape=tape, given=given)
+            outputs = {output.name: output.value for output in facts.graph.outputs}
+            for held in stage.makes:
+                value = outputs[held.name]
+                have[held] = values[value.node][value.port]
+            tape.hold([have[held] for held in stage.makes])
+        return tape, have
+
+    def _moved(self, tape: Tape, x: Tensor, held: Held, exchange: bool) -> Tensor:
+        """Return a value that is exchanged, or of which a share is taken, with what that takes besides."""
+        y = tape.made(tape.sized(held.shape), x, back=tape.filled).named(held.shape)
+        if exchange:
+            tape.note(x, y, *[tape.new(x.sizes) for _ in range(self.devices)])
+            tape.scratched(y, 1)
+        tape.hold([y])
+        return y
+
+    def _returned(self, tape: Tape, x: Tensor, result: Result) -> Tensor:
+        """Return what leaves the net."""
+        tape.enter("")
+        if not result.held.runs:
+            return tape.looking(Tensor(x.sizes, x.strides, x.storage, x.grad), x, tape.filled)
+        whole = x.sample.with_size("c", x.sample.c * self.devices)
+        return self._moved(tape, x, result.held.replace(shape=whole), True)
 
 
 def towers(net: Net, devices: int = 2) -> Towers:
-    """Return a net on some devices, each of which makes as many neighbouring channels of every layer.
+    """Return a net on some devices, each of which makes as many channels of every layer that can be divided.
 
     Raises:
-        NetError: There are no such devices, or a layer cannot be shared; that says which, and why.
+        NetError: There are no such devices, or the net cannot be shared; that says where, and why.
     """
     if type(devices) is not int or not 2 <= devices <= MOST:
         raise NetError([Diagnostic("E503", f"towers must be an int from 2 to {MOST}, got {devices!r}")])
@@ -161,107 +276,145 @@ class _Plan:
 
     def __init__(self, net: Net, devices: int) -> None:
         self.net, self.devices = net, devices
-        self.shares: set[Value] = set()
-        """The values of which a device has its own channels only."""
+        self.runs: dict[Value, Runs] = {}
+        """What a device has of each value."""
+        self.does: dict[str, Doing] = {}
+        """By node what a device does."""
         self.stage: dict[str, int] = {}
         """By node the stage that it is in; 0 is before the first."""
-        self.ops: dict[str, Op] = {}
-        """By node what a device does."""
-        self.own: dict[str, tuple[bool, ...]] = {}
-        """By node for each of its inputs whether it reads a share."""
+        self.learned: set[str] = set()
+        """The nodes that make of learned tensors alone what has no samples, and so is sent nowhere."""
+        self.have: dict[tuple[Value, Runs], Held] = {}
+        """What a device has between stages, as it was made or moved."""
 
     def towers(self) -> Towers:
-        for output in self.net.graph.outputs:
-            if output.train:
-                self.refuse(
-                    self.net.graph[output.value.node],
-                    f"the output {output.name} is there in training only",
-                    "leave it out: towers have the same outputs always",
-                )
-        for node in self.net.graph:
-            self.place(node)
-        if not self.shares:
+        nodes = [*self.net.graph]
+        for train in (False, True):
+            self.first = max([0, *self.stage.values()]) + 1
+            for node in nodes:
+                if node.train is train:
+                    self.place(node)
+        self.last = max(
+            [0, *[self.stage[node.name] for node in nodes if not node.train and node.name in self.stage]]
+        )
+        for node in nodes:
+            if node.name not in self.stage:  # learned, and nobody reads it
+                self.settle(node, 1)
+            self.check_again(node)
+        if not any(self.runs.values()):
             what = f"{self.net.name} has no layer whose channels could be shared"
             raise NetError([Diagnostic("E574", what)])
+        for node in self.net.graph.inputs.values():
+            self.have[Value(node), ()] = self.held(self.net.graph[node], Value(node), ())
         stages = tuple([self.cut(number) for number in range(1, max(self.stage.values()) + 1)])
-        made = Towers(self.net, self.devices, stages, ()).made
+        outputs = self.net.graph.outputs
         results = [
-            Result(output.name, made[output.value], output.value in self.shares)
-            for output in self.net.graph.outputs
+            Result(output.name, self.have[output.value, self.runs[output.value]], output.train)
+            for output in sorted(outputs, key=lambda output: output.train)
         ]
-        return Towers(self.net, self.devices, stages, tuple(results))
+        return Towers(self.net, self.devices, stages, tuple(results), self.rows, self.axes)
+
+    @property
+    def divided(self) -> Iterator[tuple[Node, Doing]]:
+        """The layers whose weights are divided."""
+        for node in self.net.graph:
+            doing = self.does[node.name]
+            if not doing.whole and not node.module and self.state(node):
+                yield node, doing
+
+    @property
+    def rows(self) -> dict[str, Runs]:
+        """By layer how its rows lie, where they are several runs."""
+        return {node.name: doing.makes[0] for node, doing in self.divided if len(doing.makes[0]) > 1}
+
+    @property
+    def axes(self) -> dict[str, int]:
+        """By key along which axis a tensor is divided, where it is not the first."""
+        return {
+            f"{node.name}.{name}".removesuffix("."): axis
+            for node, doing in self.divided
+            for name, axis in self.at(node).axes(doing).items()
+            if axis
+        }
 
     # ---------------------------------------------------------------- what a device does
 
     def place(self, node: Node) -> None:
         """Say what a device does at a node, and in which stage."""
-        held = tuple([value in self.shares for value in node.inputs])
-        op, own = self.share(node, held)
-        self.ops[node.name], self.own[node.name] = op, own
+        here = self.at(node)
+        if node.op.batchless and all(value.node in self.learned for value in node.inputs):
+            self.learned.add(node.name)
+            self.put(node, here.by_all())
+            return  # in the stage that reads it
+        doing = next((way for way in here.ways() if not self.obstacle(node, way)), None)
+        if doing is None:
+            self.refuse(node, self.obstacle(node, here.by_all()))
+        self.put(node, doing)
         later = [
-            self.stage[value.node] + (here and not kept)
-            for value, here, kept in zip(node.inputs, held, own, strict=True)
+            self.stage[value.node] + (self.runs[value] != runs)
+            for value, runs in zip(node.inputs, doing.reads, strict=True)
+            if value.node not in self.learned
         ]
-        self.stage[node.name] = 0 if isinstance(op, Input) else max([1, *later])
-        if node.module and any(
-            table[node.name] != table[node.module] for table in (self.ops, self.own, self.stage)
+        self.stage[node.name] = 0 if isinstance(node.op, Input) else max([self.first, *later])
+        for value, runs in zip(node.inputs, doing.reads, strict=True):
+            if value.node in self.learned and value.node not in self.stage:
+                self.settle(self.net.graph[value.node], self.stage[node.name], runs)
+            elif value.node in self.learned and self.stage[value.node] != self.stage[node.name]:
+                self.refuse(node, f"{_called(self.net.graph[value.node])} is learned, and read in two stages")
+
+    def at(self, node: Node) -> Place:
+        """Return a layer with what devices have of what it reads."""
+        held = tuple([self.runs[value] for value in node.inputs])
+        return Place(node.op, self.net.inputs_of(node.name), held, self.devices)
+
+    def put(self, node: Node, doing: Doing) -> None:
+        """Note what a device does at a node."""
+        self.does[node.name] = doing
+        for port, runs in enumerate(doing.makes):
+            self.runs[Value(node.name, port)] = runs
+
+    def settle(self, node: Node, stage: int, runs: Runs = ()) -> None:
+        """Put what is made of learned tensors into a stage, as a share if that is what is read there."""
+        self.stage[node.name] = stage
+        if runs:
+            shape = self.net.outputs_of(node.name)[0]
+            self.put(node, Doing(node.op.replace(shape=tuple(part(shape, self.devices))), (), (runs,)))
+        for value in node.inputs:
+            if value.node not in self.stage:
+                self.settle(self.net.graph[value.node], stage)
+
+    def obstacle(self, node: Node, doing: Doing) -> str:
+        """Return why a device cannot do so at a node: what it reads, or makes, cannot be brought to others."""
+        for value, runs, shape in zip(node.inputs, doing.reads, self.net.inputs_of(node.name), strict=True):
+            if runs == self.runs[value]:
+                continue
+            source = self.net.graph[value.node]
+            if value.node in self.learned:
+                free = isinstance(source.op, Weight) and source.op.learned and value.node not in self.stage
+                if free and runs and self.net.outputs_of(value.node)[0].c == sum(runs):
+                    continue
+                return f"{_called(source)} is learned, and has no samples that could be sent"
+            if not input_axes(shape):
+                return f"{_called(source)} makes {shape.kind} {shape}, which cannot be sent"
+        if any(doing.makes) and not all(map(input_axes, self.net.outputs_of(node.name))):
+            return f"{_called(node)} makes what cannot be sent"
+        return ""
+
+    def state(self, node: Node) -> bool:
+        """Tell whether a layer holds anything."""
+        return bool(Place.state(node.op, self.net.inputs_of(node.name)))
+
+    def check_again(self, node: Node) -> None:
+        """Refuse what runs a module again otherwise than before."""
+        tables: tuple[Mapping[str, object], ...] = (self.does, self.stage)
+        if (
+            node.module
+            and self.state(node)
+            and any(table[node.name] != table[node.module] for table in tables)
         ):
             self.refuse(
                 node, f"{node.name} is {node.module} again, but not with the same channels in one stage"
             )
-
-    def share(self, node: Node, held: tuple[bool, ...]) -> tuple[Op, tuple[bool, ...]]:
-        """Return what a device does at a node, and of which inputs it needs its own channels only."""
-        whole = (False,) * len(held)
-        x, stateless = self.net.inputs_of(node.name), not self.state(node)
-        for own in dict.fromkeys((held, whole)):
-            if not any(own) and stateless:
-                if node.op.draws:
-                    self.refuse(
-                        node, f"each device would draw other numbers for {_called(node)}, which all have"
-                    )
-                return node.op, own
-            op = node.op.share(self.devices, own, *x)
-            if op is not None and self.fits(node, op, own):
-                self.shares |= {Value(node.name, port) for port in range(len(self.net.outputs_of(node.name)))}
-                return op, own
-        made = self.net.outputs_of(node.name)[0]
-        if made.c % self.devices:
-            self.refuse(
-                node, f"{_called(node)} makes {made.c} channels, which {self.devices} devices cannot share"
-            )
-        self.refuse(
-            node,
-            f"{_called(node)} cannot be shared by {self.devices} devices: its weights cannot be divided "
-            "by the channels that each makes",
-            "towers divide convolutions, fc, and what treats channels, or their groups, by themselves",
-        )
-
-    def fits(self, node: Node, op: Op, own: Sequence[bool]) -> bool:
-        """Tell whether an op makes a share of what a node makes, with a share of its weights."""
-        x = self.net.inputs_of(node.name)
-        if any(mine and shape.c % self.devices for shape, mine in zip(x, own, strict=True)):
-            return False
-        parts = [self.part(shape) if mine else shape for shape, mine in zip(x, own, strict=True)]
-        outputs = self.net.outputs_of(node.name)
-        if any(shape.c % self.devices for shape in outputs):
-            return False
-        if op.outputs(*parts) != tuple([self.part(shape) for shape in outputs]):
-            return False
-        learned, mine = node.op.weights(*x), op.weights(*parts)
-        return all(self.divides(sizes, mine[name]) for name, sizes in learned.items())
-
-    def divides(self, sizes: Sequence[int], mine: Sequence[int]) -> bool:
-        """Tell whether one axis is divided among the devices, and no other."""
-        other = [(one, part) for one, part in zip(sizes, mine, strict=True) if one != part]
-        return len(other) == 1 and other[0][0] == other[0][1] * self.devices
-
-    def state(self, node: Node) -> bool:
-        x = self.net.inputs_of(node.name)
-        return bool(node.op.weights(*x) or node.op.buffers(*x))
-
-    def part(self, shape: Shape) -> Shape:
-        return shape.with_size("c", shape.c // self.devices)
 
     # ---------------------------------------------------------------- stages
 
@@ -269,12 +422,12 @@ class _Plan:
         """Return a stage as a graph."""
         net, tree = self.net.graph, self.net.graph.tree
         inside = [node for node in net if self.stage[node.name] == number]
-        takes: dict[tuple[Value, bool], Held] = {}
+        takes: dict[tuple[Value, Runs], Held] = {}
+        moves: list[Move] = []
         for node in inside:
-            for value, own in zip(node.inputs, self.own[node.name], strict=True):
-                exchanged = value in self.shares and not own
+            for value, runs in zip(node.inputs, self.does[node.name].reads, strict=True):
                 if self.stage[value.node] < number:
-                    takes.setdefault((value, exchanged), self.held(node, value, exchanged))
+                    takes[value, runs] = self.have.get((value, runs)) or self.move(node, value, runs, moves)
         ends = {output.value for output in net.outputs}
         made = dict.fromkeys(
             value
@@ -282,28 +435,64 @@ class _Plan:
             for value in (Value(node.name, port) for port in range(len(self.net.outputs_of(node.name))))
             if value in ends or self.read_later(value, number)
         )
-        makes = tuple([self.held(net[value.node], value, False) for value in made])
+        makes = [self.held(net[value.node], value, self.runs[value]) for value in made]
+        self.have |= {(held.value, held.runs): held for held in makes}
 
         first, *others = net.inputs.values()
-        places = {first: 0} | dict.fromkeys(others, 2)  # what is sent stands behind the net's first input
-        taken = sorted(takes.values(), key=lambda held: places.get(held.value.node, 1))
-        graph = Graph()
+        order = {first: 0} | dict.fromkeys(others, 2)  # what is sent stands behind the net's first input
+        taken = sorted(takes.values(), key=lambda held: order.get(held.value.node, 1))
+        graph, places = Graph(), {}
+        read: dict[tuple[Value, Runs], Value] = {}
         for held in taken:
-            name = held.value.node if held.value.node in net.inputs.values() else held.name
+            name = held.value.node if held.value.node in order and not held.runs else held.name
             graph.add(Node(name, Input(shape=tuple(held.shape)), (), net[held.value.node].span))
             graph.inputs[held.name] = name
+            places[name] = first
+            read[held.value, held.runs] = Value(name)
+        for held in taken:
+            axes = self.net.outputs_of(held.value.node)[held.value.port].axes
+            if axes != held.shape.axes:
+                before, name = read[held.value, held.runs], self.free(f"{held.name}_read")
+                turn = Permute(axes=tuple([held.shape.axes.index(axis) for axis in axes]))
+                graph.add(Node(name, turn, (before,), net[held.value.node].span))
+                places[name] = first
+                read[held.value, held.runs] = Value(name)
         for node in inside:
-            reads = [
-                Value(graph.inputs[takes[key].name])
-                if (key := (value, value in self.shares and not own)) in takes
-                else value
-                for value, own in zip(node.inputs, self.own[node.name], strict=True)
-            ]
-            graph.add(node.replace(op=self.ops[node.name], inputs=tuple(reads)))
-        graph.outputs = tuple([Output(held.name, held.value) for held in makes])
-        with_tree(graph, tree, {}, {name: first for name in graph.inputs.values() if name not in net})
+            doing = self.does[node.name]
+            reads = [read.get(key, key[0]) for key in zip(node.inputs, doing.reads, strict=True)]
+            graph.add(node.replace(op=doing.op, inputs=tuple(reads), train=False))
+        end = tree.steps[-1]
+        outputs = []
+        for held in makes:
+            axes, result = self.net.outputs_of(held.value.node)[held.value.port].axes, held.value
+            if axes != held.shape.axes:
+                result = Value(self.free(f"{held.name}_sent"))
+                turn = Permute(axes=tuple([axes.index(axis) for axis in held.shape.axes]))
+                graph.add(Node(result.node, turn, (held.value,), net[held.value.node].span))
+                places[result.node] = end if isinstance(end, str) else end.path
+            outputs.append(Output(held.name, result))
+        graph.outputs = tuple(outputs)
+        with_part(graph, tree, {}, {name: place for name, place in places.items() if name not in net})
         graph.tree.block = f"{tree.block}Stage{number}"
-        return Stage(number, graph, tuple(taken), makes)
+        return Stage(
+            number,
+            graph,
+            tuple(moves),
+            tuple(taken),
+            tuple(makes),
+            tuple([node.name for node in inside if self.does[node.name].whole and not node.module]),
+            tuple([node.name for node in inside if self.does[node.name].same]),
+            number > self.last,
+        )
+
+    def move(self, node: Node, value: Value, runs: Runs, moves: list[Move]) -> Held:
+        """Return a value as a node reads it, which it is not yet; add what is to be done."""
+        own = self.have[value, self.runs[value]]
+        if own.runs and runs:  # another share: of the whole
+            own = self.have.get((value, ())) or self.move(node, value, (), moves)
+        self.have[value, runs] = held = self.held(node, value, runs)
+        moves.append(Move(held, own))
+        return held
 
     def read_later(self, value: Value, number: int) -> bool:
         """Tell whether a later stage reads a value."""
@@ -312,48 +501,48 @@ class _Plan:
             for node in self.net.graph.users(value.node)
         )
 
-    def held(self, node: Node, value: Value, exchanged: bool) -> Held:
+    def held(self, node: Node, value: Value, runs: Runs) -> Held:
         """Return a value as a stage takes it, or makes it."""
         shape = self.net.outputs_of(value.node)[value.port]
-        if shape.axes not in ("c", "nc", "chw"):
-            self.refuse(
-                node, f"{value.node} has its axes in the order {', '.join(shape.axes)}, in which none is sent"
-            )
-        own = value in self.shares and not exchanged
-        return Held(self.names[value, exchanged], value, self.part(shape) if own else shape, exchanged)
+        axes = input_axes(shape)
+        if value.node in self.learned or not axes:
+            self.refuse(node, f"{value.node} is made in another stage, and cannot be sent")
+        sent = Shape(*[shape.size(axis) for axis in axes])
+        return Held(self.name(value, runs), value, part(sent, self.devices) if runs else sent, runs)
+
+    def name(self, value: Value, runs: Runs) -> str:
+        """Return what a value is called between stages: as the net's input, or after its layer."""
+        for name, node in self.net.graph.inputs.items():
+            if Value(node) == value and not runs:
+                return name
+        several = len(self.net.outputs_of(value.node)) > 1
+        name = re.sub(r"\W", "_", value.node) + (f"_{value.port}" if several else "")
+        return self.free(f"{'own' if runs else 'all'}_{name}")
+
+    def free(self, name: str) -> str:
+        """Return a name that nothing else has."""
+        while name in self.taken or reserved_name(name):
+            name += "_"
+        self.taken.add(name)
+        return name
 
     @cached_property
-    def names(self) -> Mapping[tuple[Value, bool], str]:
-        """What values are called between stages: as the net's inputs, or after their layers."""
+    def taken(self) -> set[str]:
+        """The names that are taken."""
         graph = self.net.graph
         taken = {part for scope in graph.tree.scopes() for part in (scope.path, scope.name)} | set(keywords())
-        taken |= {part for name in graph.nodes for part in (name, name.partition(".")[0])}
-        found: dict[tuple[Value, bool], str] = {}
-        for name, node in graph.inputs.items():
-            found[Value(node), False] = name
-            taken.add(name)
-        for value, exchanged in self.candidates():
-            if (value, exchanged) in found:
-                continue
-            several = len(self.net.outputs_of(value.node)) > 1
-            name = re.sub(r"\W", "_", value.node) + (f"_{value.port}" if several else "")
-            name = f"{'own' if value in self.shares and not exchanged else 'all'}_{name}"
-            while name in taken or reserved_name(name):
-                name += "_"
-            taken.add(name)
-            found[value, exchanged] = name
-        return found
-
-    def candidates(self) -> Iterator[tuple[Value, bool]]:
-        """Yield what may have to be called something: all values, and those that are exchanged."""
-        for node in self.net.graph:
-            for port in range(len(self.net.outputs_of(node.name))):
-                yield Value(node.name, port), False
-                yield Value(node.name, port), True
+        return taken.union(graph.inputs, *[(name, name.partition(".")[0]) for name in graph.nodes])
 
     def refuse(self, node: Node, message: str, help: str = "") -> NoReturn:
         """Say at a layer why the net cannot be shared."""
         raise NetError([Diagnostic("E574", message, node.span, help=help, calls=node.calls)])
+
+
+def _same(stage: Stage, graph: Graph) -> tuple[str, ...]:
+    """Return the layers of a stage that draw the same numbers, as the graph that was read again calls them."""
+    before = [name for name in stage.graph.tree.nodes() if stage.graph[name].op.draws]
+    after = [name for name in graph.tree.nodes() if graph[name].op.draws]
+    return tuple([now for name, now in zip(before, after, strict=True) if name in stage.same])
 
 
 def _called(node: Node) -> str:

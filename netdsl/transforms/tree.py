@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import count, islice
 
 from netdsl.ir.graph import Graph, Scope, Value
+from netdsl.ir.types import Shape
 
 
 def with_tree(
@@ -23,6 +25,46 @@ def with_tree(
     """
     nodes.tree = _Rebuilt(nodes, moved, places).tree(tree)
     return nodes
+
+
+def with_part(
+    nodes: Graph, tree: Scope, moved: Mapping[Value, Value] = {}, places: Mapping[str, str] = {}
+) -> Graph:
+    """Return a graph that is a part of another likewise, whose tree refers to nothing that is in other parts.
+
+    Where nothing is there in training only, items are in the order in which they are computed: only that is computed
+    before what stands above it. A scope that is given several values, and was given another number, takes each by a
+    name: it takes no list.
+    """
+    given = {scope.path: len(scope.inputs) for scope in tree.scopes()}
+    with_tree(nodes, tree, moved, places)
+    paths = {scope.path for scope in nodes.tree.scopes()}
+    trains = any(node.train for node in nodes)
+    for scope in nodes.tree.scopes():
+        scope.module = scope.module if scope.module in paths else ""
+        if scope is not nodes.tree:  # who reads what only goes through a block reads it where it is made
+            inside = {*scope.nodes()}
+            scope.outputs = tuple(value for value in scope.outputs if value.node in inside)
+        scope.modules = {name: module for name, module in scope.modules.items() if module in nodes}
+        if len(scope.inputs) > 1 and not scope.input_names and len(scope.inputs) != given[scope.path]:
+            scope.input_names = _new_names(scope)
+        if scope.order and not trains:
+            scope.written, scope.order = scope.steps, ()
+            scope.stages, scope.cuts, scope.turns = {}, set(), []
+    return nodes
+
+
+def _new_names(scope: Scope) -> tuple[str, ...]:
+    """Return names for what a scope is given, none of which is a label in it."""
+    labels = {part for one in scope.scopes() for item in one.written for part in one.local(item).split(".")}
+    free = (name for number in count(1) if (name := f"v{number}") not in labels)
+    return tuple(islice(free, len(scope.inputs)))
+
+
+def input_axes(shape: Shape) -> str:
+    """Return the order of axes that an input of such a shape has, "" if no input has its axes."""
+    axes = "".join(sorted(shape.axes))
+    return {"c": "c", "cn": "nc", "chw": "chw"}.get(axes, "")
 
 
 class _Rebuilt:
