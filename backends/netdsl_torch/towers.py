@@ -160,25 +160,26 @@ def run(stage: nn.Module, *given: Tensor) -> Any:
 '''
 SAME_NUMBERS = '''\
 class SameNumbers:
-    """Around a layer that has to draw the same numbers on all devices: the first says where they begin."""
+    """Around a stage that has to draw the same numbers on all devices: the first says where they begin."""
 
-    def before(self, layer: nn.Module, given: tuple[Tensor, ...]) -> None:
+    def before(self, stage: nn.Module, given: tuple[Tensor, ...]) -> None:
         x = given[0]
-        seed = torch.randint(2**31, (), device=x.device)
-        dist.broadcast(seed, 0)
-        self.own = torch.random.fork_rng([x.device] if x.is_cuda else [])
+        self.own = torch.random.fork_rng([x.device] if x.is_cuda else [], stage.training)
         self.own.__enter__()
-        torch.manual_seed(int(seed))
+        if stage.training:
+            seed = torch.randint(2**31, (), device=x.device)
+            dist.broadcast(seed, 0)
+            torch.manual_seed(int(seed))
 
-    def after(self, layer: nn.Module, given: tuple[Tensor, ...], made: Tensor) -> None:
+    def after(self, stage: nn.Module, given: tuple[Tensor, ...], made: Any) -> None:
         self.own.__exit__(None, None, None)
 
 
-def draw_same(layer: nn.Module) -> None:
-    """Let a layer draw the same numbers on all devices."""
+def draw_same(stage: nn.Module) -> None:
+    """Let a stage draw the same numbers on all devices."""
     around = SameNumbers()
-    layer.register_forward_pre_hook(around.before)
-    layer.register_forward_hook(around.after, always_call=True)
+    stage.register_forward_pre_hook(around.before)
+    stage.register_forward_hook(around.after, always_call=True)
 
 
 '''
@@ -195,11 +196,7 @@ def files(plan: Towers, backend: Backend) -> Mapping[str, str]:
 
 def runner(plan: Towers) -> str:
     """Return the module that runs a plan."""
-    same = [
-        f"stage{stage.number}.{path}"
-        for stage, paths in zip(plan.stages, plan.same, strict=True)
-        for path in paths
-    ]
+    same = [f"self.stage{stage.number}" for stage in plan.stages if stage.same]
     parts = [
         (WHOLE_RESULT, any(not result.held.runs for result in plan.results)),
         (SUMMED, bool(plan.whole)),
@@ -209,7 +206,6 @@ def runner(plan: Towers) -> str:
         *_table(
             "WHOLE", "The layers of which each device has all weights.", [f"{name}." for name in plan.whole]
         ),
-        *_table("SAME", "The layers that draw the same numbers on all devices.", same),
         *_by("ROWS", "By layer the runs of rows of each of which a device has its part.", plan.rows),
         *_by(
             "AXES", "By key the axis along which a tensor is divided, where it is not the first.", plan.axes
@@ -225,7 +221,7 @@ def runner(plan: Towers) -> str:
         imports="\n".join(f"from {net.name} import {net.name}" for net in plan.nets),
         tables="\n".join(["", *tables, ""]) if tables else "",
         parts="".join(text for text, needed in parts if needed),
-        made="\n".join(_made(plan, bool(same))),
+        made="\n".join(_made(plan, same)),
         axis="AXES.get(key, 0)" if plan.axes else "0",
         rows=', ROWS.get(key, ROWS.get(key.rpartition(".")[0], ()))' if plan.rows else "",
         divided="x.dim() and not is_whole(key)" if plan.whole else "x.dim()",
@@ -248,7 +244,7 @@ def _by(name: str, what: str, values: Mapping[str, int | Sequence[int]]) -> Iter
         yield f'"""{what}"""'
 
 
-def _made(plan: Towers, same: bool) -> Iterator[str]:
+def _made(plan: Towers, same: Sequence[str]) -> Iterator[str]:
     at = INDENT * 2
     for number, net in enumerate(plan.nets, 1):
         yield f"{at}self.stage{number} = {net.name}()"
@@ -257,8 +253,11 @@ def _made(plan: Towers, same: bool) -> Iterator[str]:
         yield f"{at}    if is_whole(key):"
         yield f"{at}        dist.broadcast(x, 0)"
     if same:
-        yield f"{at}for path in SAME:"
-        yield f"{at}    draw_same(self.get_submodule(path))"
+        if len(same) > 1:
+            yield from layout("for stage in ", Listed(tuple(map(Name, same)), "()"), ":", at)
+            yield f"{at}{INDENT}draw_same(stage)"
+        else:
+            yield f"{at}draw_same({same[0]})"
 
 
 def _forward(plan: Towers) -> Iterator[str]:

@@ -81,8 +81,8 @@ class Stage(Record):
     makes: tuple[Held, ...]
     whole: tuple[str, ...]
     """The layers of which a device has all weights."""
-    same: tuple[str, ...]
-    """The layers that have to draw the same numbers on all devices."""
+    same: bool
+    """Whether it has to draw the same numbers on all devices."""
     train: bool
     """Whether it is there in training only."""
 
@@ -123,11 +123,6 @@ class Towers(Record):
     def whole(self) -> tuple[str, ...]:
         """The layers of which each device has all weights."""
         return tuple([name for stage in self.stages for name in stage.whole])
-
-    @cached_property
-    def same(self) -> tuple[tuple[str, ...], ...]:
-        """By stage the layers that have to draw the same numbers on all devices, as its net calls them."""
-        return tuple([_same(stage, net.graph) for stage, net in zip(self.stages, self.nets, strict=True)])
 
     @property
     def exchanges(self) -> tuple[Held, ...]:
@@ -282,6 +277,8 @@ class _Plan:
         """By node what a device does."""
         self.stage: dict[str, int] = {}
         """By node the stage that it is in; 0 is before the first."""
+        self.same: dict[int, bool] = {}
+        """By stage in which anything draws numbers, whether they have to be the same on all devices."""
         self.learned: set[str] = set()
         """The nodes that make of learned tensors alone what has no samples, and so is sent nowhere."""
         self.have: dict[tuple[Value, Runs], Held] = {}
@@ -355,7 +352,11 @@ class _Plan:
             for value, runs in zip(node.inputs, doing.reads, strict=True)
             if value.node not in self.learned
         ]
-        self.stage[node.name] = 0 if isinstance(node.op, Input) else max([self.first, *later])
+        stage = 0 if isinstance(node.op, Input) else max([self.first, *later])
+        if here.draws:
+            while self.same.setdefault(stage, doing.same) != doing.same:
+                stage += 1
+        self.stage[node.name] = stage
         for value, runs in zip(node.inputs, doing.reads, strict=True):
             if value.node in self.learned and value.node not in self.stage:
                 self.settle(self.net.graph[value.node], self.stage[node.name], runs)
@@ -481,7 +482,7 @@ class _Plan:
             tuple(taken),
             tuple(makes),
             tuple([node.name for node in inside if self.does[node.name].whole and not node.module]),
-            tuple([node.name for node in inside if self.does[node.name].same]),
+            self.same.get(number, False),
             number > self.last,
         )
 
@@ -536,13 +537,6 @@ class _Plan:
     def refuse(self, node: Node, message: str, help: str = "") -> NoReturn:
         """Say at a layer why the net cannot be shared."""
         raise NetError([Diagnostic("E574", message, node.span, help=help, calls=node.calls)])
-
-
-def _same(stage: Stage, graph: Graph) -> tuple[str, ...]:
-    """Return the layers of a stage that draw the same numbers, as the graph that was read again calls them."""
-    before = [name for name in stage.graph.tree.nodes() if stage.graph[name].op.draws]
-    after = [name for name in graph.tree.nodes() if graph[name].op.draws]
-    return tuple([now for name, now in zip(before, after, strict=True) if name in stage.same])
 
 
 def _called(node: Node) -> str:
