@@ -54,7 +54,7 @@ class Place(Record):
 
     def by_all(self) -> Doing:
         """Return what each device does by itself, with all channels."""
-        whole = ((),) * len(self.x)
+        whole = self.reading(())
         return Doing(self.op, whole, ((),) * len(self.outputs), bool(self.state(self.op, self.x)), self.draws)
 
     @property
@@ -102,9 +102,8 @@ class Place(Record):
         found = [runs for runs in self.held if runs]
         if self.learned or self.op.buffers(*self.x) or self.draws:
             found += [(shape.c,) for shape in self.x[:1] if "c" in shape.axes]
-        reach = self.op.reach(*self.x)
         for runs in dict.fromkeys(found):
-            reads = tuple([own if seen is None else runs for own, seen in zip(self.held, reach, strict=True)])
+            reads = self.reading(runs)
             if any(run % self.devices for run in runs) or any(
                 read == runs and sum(runs) != shape.c for read, shape in zip(reads, self.x, strict=True)
             ):
@@ -116,6 +115,11 @@ class Place(Record):
                     for shape in self.outputs
                 ]
                 yield Doing(op, reads, tuple(makes), whole, self.draws and self.samples)
+
+    def reading(self, runs: Runs) -> tuple[Runs, ...]:
+        """Return what is read to have all inputs in such runs, or whole: of some no more than the size, as it is."""
+        found = zip(self.held, self.op.reach(*self.x), strict=True)
+        return tuple([held if reach is None else runs for held, reach in found])
 
     @property
     def samples(self) -> bool:
@@ -136,7 +140,7 @@ class Place(Record):
 
     def by_filters(self) -> Iterator[Doing]:
         """Yield what makes a share of all channels, with its share of the weights."""
-        whole = ((),) * len(self.x)
+        whole = self.reading(())
         op = self.op.share(self.devices, (False,) * len(self.x), *self.x) if self.learned else None
         if op is not None and self.fits(op, whole) is False:
             yield Doing(op, whole, tuple([(shape.c,) for shape in self.outputs]))
