@@ -67,9 +67,7 @@ ROUNDS = 9
 TURN = 0.05
 """Seconds in which a form runs again and again, as its weights would stay in a cache."""
 FORMS = ("torchvision", "torch", "torch:deploy", "compiled", "ONNX Runtime", "OpenVINO")
-"""`compiled` is torch:deploy under torch.compile with `COMPILE`."""
-
-COMPILE = {"freezing": True, "cpp_wrapper": True}
+"""`compiled` is torch:deploy under torch.compile with freezing, and with a wrapper in C++."""
 
 ARGUMENTS = {name: {"init_weights": False} for name in ("googlenet", "inception_v3")}
 """What torchvision's functions are given."""
@@ -115,8 +113,12 @@ def made(name: str, form: str, theirs: nn.Module, x: Tensor) -> Run:
         return lambda: model(x)
     if which("g++") is None:
         raise ImportError("there is no C++ compiler")
+    import torch._inductor.config
+
+    # as options of torch.compile they would come too late: weights are frozen while the module is traced
+    torch._inductor.config.freezing = torch._inductor.config.cpp_wrapper = True
     torch._dynamo.reset()
-    compiled = torch.compile(model, options=COMPILE)
+    compiled = torch.compile(model)
     return lambda: compiled(x)
 
 
