@@ -42,6 +42,15 @@ class Exported(Record):
     """The file that has its large tensors."""
 
 
+class Checked(Record):
+    """What ONNX Runtime makes of a file."""
+
+    difference: float
+    """By how much its outputs differ from the module's: max |a - b| / max |b|, the largest."""
+    silent: tuple[str, ...]
+    """Outputs that are 0 everywhere with these weights, of which it says nothing."""
+
+
 def too_large(net: Net, backend: str = "torch") -> bool:
     """Tell whether a file of ONNX cannot hold a net's weights, so that they have to lie in a file beside it."""
     return _size(layout(net, backend)) > LARGEST
@@ -121,8 +130,8 @@ def _about(net: Net, backend: str) -> dict[str, str]:
     return made | {f"meta.{key}": str(value) for key, value in net.meta.items()}
 
 
-def check(exported: Exported, seed: int = 0) -> float:
-    """Return by how much the outputs of ONNX Runtime differ from the module's: max |a - b| / max |b|, the largest.
+def check(exported: Exported, seed: int = 0) -> Checked:
+    """Run a file in ONNX Runtime, and hold its outputs against the module's.
 
     Raises:
         NetError: ONNX Runtime is missing, refuses the file, or differs by more than BOUND.
@@ -151,7 +160,8 @@ def check(exported: Exported, seed: int = 0) -> float:
         if not difference <= BOUND:
             message = f"ONNX Runtime differs from the module of {net.name} by {difference:.1e} of the largest"
             _refuse(f"{message} number of {name}")
-    return max(differences.values())
+    silent = tuple(name for name, array in expected.items() if not array.any())
+    return Checked(max(differences.values()), silent)
 
 
 def _expected(exported: Exported, x: Mapping[str, Array]) -> Mapping[str, Array]:

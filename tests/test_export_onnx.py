@@ -99,7 +99,7 @@ def test_nets_of_the_zoo(name: str) -> None:
     exported = export.export(
         net, "torch:deploy", {key: Held(key, value) for key, value in trained(net).items()}
     )
-    assert export.check(exported) < 1e-5
+    assert export.check(exported).difference < 1e-5
 
 
 def test_what_a_file_says_of_itself(tmp_path: Path) -> None:
@@ -267,6 +267,14 @@ def test_what_lies_beside_a_file_is_read_again(tmp_path: Path) -> None:
     assert [node.op.name for node in netdsl.loads(netdsl.lift(str(file)).text).graph] == [
         node.op.name for node in netdsl.load("lenet").graph
     ]
+
+
+def test_outputs_that_say_nothing_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Such as those of a head that begins at 0."""
+    (tmp_path / "z.net").write_text("net Z:\n    input 4\n    init fc weight=zeros, bias=zeros\n    fc 5\n")
+    assert main(["export", str(tmp_path / "z.net"), "--check", "-o", str(tmp_path / "z.onnx")]) == 0
+    said = capsys.readouterr().err
+    assert said.endswith("note: out is 0 everywhere with these weights, which says little\n")
 
 
 REFUSED = [

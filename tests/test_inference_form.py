@@ -426,10 +426,7 @@ def test_numbers_that_a_type_cannot_hold_are_an_error(tmp_path: Path, capsys: Ca
     assert cli.main([*exported, "--weights", str(tmp_path / "a.pt"), "-o", str(tmp_path / "n.onnx")]) == 0
     state["a.1.running_var"] = -torch.ones_like(state["a.1.running_var"])
     assert moved(text, state, "torch", "torch:deploy", tmp_path) == 1
-    assert (
-        "error[E516]: `a.1.running_var` has numbers below 0, which are no variances\n"
-        in capsys.readouterr().err
-    )
+    assert "error[E516]: `a.1.running_var` has numbers that are no variances\n" in capsys.readouterr().err
 
 
 def test_forms_that_fold_other_layers_are_not_one(tmp_path: Path, capsys: Captured) -> None:

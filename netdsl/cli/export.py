@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     data = file.with_name(f"{file.name}.data")
     net = network(args)
     reads = read_for([net])
-    weights = beside = difference = None
+    weights = beside = checked = None
     with ExitStack() as stack:
         if args.weights is not None:
             weights = stack.enter_context(opened(Path(args.weights))).tensors
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
                 beside = Beside(data.name, stack.enter_context(replacing(data, reads)))
             exported = export(net, args.backend, weights, str(args.weights), beside)
             if args.check:
-                difference = check(exported)
+                checked = check(exported)
             stream.write(exported.file)
             stream.flush()  # before either has its name
             stack.close()
@@ -63,6 +63,9 @@ def run(args: argparse.Namespace) -> int:
     note(f"wrote {args.output}: {net.name} for ONNX, {size}")
     if weights is None:
         note("note: the weights are random: --weights gives others")
-    if difference is not None:
-        note(f"ONNX Runtime gives the module's outputs: they differ by {difference:.1e} of the largest")
+    if checked is not None:
+        said = f"they differ by {checked.difference:.1e} of the largest"
+        note(f"ONNX Runtime gives the module's outputs: {said}")
+        if checked.silent:
+            note(f"note: {', '.join(checked.silent)} is 0 everywhere with these weights, which says little")
     return 0

@@ -69,7 +69,7 @@ def of_norm(change: Change, name: str) -> tuple[Formula, Formula]:
 
     def both(read: Read) -> tuple[Array, Array]:
         if (read(f"{name}.running_var") <= -norm.eps).any():
-            message = f"`{name}.running_var` has numbers below 0, which are no variances"
+            message = f"`{name}.running_var` has numbers that are no variances"
             raise NetError([Diagnostic("E516", message)])
         return norm.in_evaluation(lambda one: read(f"{name}.{one}"))
 
