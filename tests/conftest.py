@@ -17,9 +17,11 @@ settings.register_profile("ci", derandomize=True, print_blob=True)
 if os.environ.get("CI"):
     settings.load_profile("ci")
 
-# compiling is nearly all that XLA does for the small nets of the tests, and it takes a third of the time so
+# compiling is nearly all that XLA does for the small nets of the tests, and it takes a ninth of the time so
 os.environ.setdefault(
-    "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+    " --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1",
 )
 
 for name in ("COLUMNS", "NO_COLOR", "FORCE_COLOR"):
