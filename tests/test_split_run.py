@@ -150,6 +150,16 @@ net Ends():
         from e
     return flow as y, given, e, mid, side, aux
 """,
+    "two heads in training": """
+net Ends():
+    input 3, 8x8
+    a: conv 3x3, 4
+    train output aux1: from flow -> gap -> fc 3 as fc1
+    b: conv 3x3, 4 -> relu
+    train output aux2: from flow -> gap -> fc 2 as fc2
+    gap
+    fc: fc 5
+""",
     "a block of two outputs": """
 block Two:
     a: conv 3x3, 4

@@ -198,9 +198,10 @@ class Body:
     def net(self) -> list[Item]:
         """Return the statements of the net."""
         result, *others = self.graph.outputs
-        order = [output.name for output in others if output.train]
-        order += [output.name for output in others if not output.train]
-        plain = result.name == "out" and order == [output.name for output in others]
+        order = [output for _, output in self.trained().values()]  # as their lines stand
+        order += [output for output in others if output.train and output not in order]
+        order += [output for output in others if not output.train]
+        plain = result.name == "out" and order == others
         ends = [
             Item("output", "output", label(output.name), source=(output.value,))
             for output in others
