@@ -144,10 +144,11 @@ def check(exported: Exported, seed: int = 0) -> Checked:
     x = {name: random.standard_normal((batch, *shape), "float32") for name, shape in net.inputs.items()}
     expected = _expected(exported, x)
     options = runtime.SessionOptions()
-    if exported.beside is not None and exported.beside.stream.tell():
-        held = exported.beside.read()
-        options.add_external_initializers_from_files_in_memory([exported.beside.name], [held], [held.size])
+    beside = exported.beside
     try:
+        if beside is not None and beside.stream.tell():
+            held = beside.read()
+            options.add_external_initializers_from_files_in_memory([beside.name], [held], [held.size])
         session = runtime.InferenceSession(exported.file, options, providers=["CPUExecutionProvider"])
         names = [output.name for output in session.get_outputs()]
         found = dict(zip(names, session.run(names, x), strict=True))

@@ -315,18 +315,37 @@ def test_other_options_go_with_it(options: str) -> None:
     assert found.ok, str(found)
 
 
-def test_maps_of_stages_are_those_of_the_net() -> None:
-    net = loads(STAGED)
+SIBLINGS = """
+net Siblings:
+    input 3, 12x12
+    stage 1:
+        c: conv 3x3, 8 -> bn
+    map = from flow
+    stage 2:
+        d: conv 1x1, 4
+    stage 3:
+        concat:
+            from d
+            from map -> conv 1x1, 5 as e
+            from map -> conv 1x1, 6 as f
+    gap
+"""
+
+
+@pytest.mark.parametrize(("text", "stages"), [(STAGED, 2), (SIBLINGS, 3)])
+def test_maps_of_stages_are_those_of_the_net(text: str, stages: int) -> None:
+    net = loads(text)
     state = {k: torch.from_numpy(v) for k, v in drawn(net).items()}
-    whole, form = net.build("torch:features").eval(), net.build("torch:deploy,features").eval()
-    whole.load_state_dict(state, strict=False)
-    moved = netdsl.convert_weights(net, whole.state_dict(), "torch", "torch:deploy,features")
+    with patch.object(netdsl_torch.Backend, "merges", lambda self, net: True):
+        whole, form = net.build("torch:features").eval(), net.build("torch:deploy,features").eval()
+        whole.load_state_dict(state, strict=False)
+        moved = netdsl.convert_weights(net, whole.state_dict(), "torch", "torch:deploy,features")
     form.load_state_dict({k: torch.from_numpy(v) for k, v in moved.items()})
     x = torch.randn(2, 3, 17, 14)
     with torch.no_grad():
         ours, theirs = (module.forward_features(x) for module in (form, whole))
-    assert len(ours) == len(theirs) == 2
-    torch.testing.assert_close(ours, theirs)
+    assert len(ours) == len(theirs) == stages
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
 
 
 def test_a_stage_that_does_nothing_in_evaluation_has_no_map() -> None:
