@@ -112,6 +112,18 @@ def tool(*command: str | Path) -> str:
     return "" if done.returncode == 0 else done.stdout + done.stderr
 
 
+def mypy(path: Path) -> str:
+    """Type-check emitted files, with definite assignment; return what is wrong.
+
+    All tests do so with the same options: with others mypy forgets what it knows of the frameworks, and reads them
+    again.
+    """
+    return tool(
+        *("mypy", "--strict", "--config-file", os.devnull, "--cache-dir", ROOT / ".mypy_cache"),
+        *("--enable-error-code", "possibly-undefined", path),
+    )
+
+
 @pytest.mark.parametrize(("form", "name"), GOLDENS)
 def test_golden(form: str, name: str) -> None:
     file = GOLDEN / ("" if form == "torch" else "flax") / file_name(name, form)
@@ -202,13 +214,7 @@ def test_what_is_too_long_for_a_line_is_broken_as_ruff_does(form: str, tmp_path:
 
 @pytest.mark.slow
 def test_mypy_strict_finds_nothing(folder: Path) -> None:
-    assert (
-        tool(
-            *("mypy", "--strict", "--config-file", os.devnull, "--cache-dir", ROOT / ".mypy_cache"),
-            *("--enable-error-code", "possibly-undefined", folder),  # definite assignment
-        )
-        == ""
-    )
+    assert mypy(folder) == ""
 
 
 def imports(text: str) -> tuple[set[str], set[str]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import os
 import re
 from functools import partial
 from pathlib import Path
@@ -26,7 +25,7 @@ from netdsl_flax.run import load as load_flax
 from netdsl_torch.run import by_name, without_dropout
 from proved import proving
 from test_drop_in import scripted
-from test_emitted import IGNORED, ROOT, RULES, tool
+from test_emitted import IGNORED, RULES, mypy, tool
 from torch_oracles import execute
 
 import netdsl
@@ -4207,10 +4206,7 @@ def test_style_and_types(backend: str, tmp_path: Path) -> None:
     for number, text in enumerate([*NETS.values(), *CLASSES.values()]):
         (module,) = emit_family(nets(text), backend).values()
         (tmp_path / f"net{number}.py").write_text(module)
-    options: tuple[str | Path, ...]
-    options = ("--strict", "--config-file", os.devnull, "--cache-dir", ROOT / ".mypy_cache")
-    definite = ("--enable-error-code", "possibly-undefined")  # definite assignment
-    assert tool("mypy", *options, *definite, tmp_path) == ""
+    assert mypy(tmp_path) == ""
     options = ("--isolated", "--no-cache", "--line-length", "100")
     rules = ("--target-version", "py311", "--select", RULES, "--ignore", IGNORED[backend])
     assert tool("ruff", "check", *options, *rules, tmp_path) == ""

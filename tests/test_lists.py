@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
@@ -15,7 +14,7 @@ from interpreter import draw_state, interpret, state_shapes
 from metamorphic import report, subjects_of
 from netdsl_torch.run import by_name, without_dropout
 from netdsl_torch.weights import tensors
-from test_emitted import IGNORED, ROOT, RULES, tool
+from test_emitted import IGNORED, RULES, mypy, tool
 from torch import nn
 from torch_oracles import execute
 
@@ -738,8 +737,7 @@ def test_style(backend: str, tmp_path: Path) -> None:
     for number, text in enumerate(specs):
         (module,) = emit_family(nets(text), backend).values()
         (tmp_path / f"net{number}.py").write_text(module)
-    options = ("--strict", "--config-file", os.devnull, "--cache-dir", ROOT / ".mypy_cache")
-    assert tool("mypy", *options, tmp_path) == ""
+    assert mypy(tmp_path) == ""
     options = ("--isolated", "--no-cache", "--line-length", "100")
     rules = ("--target-version", "py311", "--select", RULES, "--ignore", IGNORED[backend])
     assert tool("ruff", "check", *options, *rules, tmp_path) == ""

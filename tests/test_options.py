@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -16,6 +15,7 @@ import pytest
 import torch
 from conftest import import_torchvision
 from references import REFERENCES, make
+from test_emitted import mypy, tool
 from test_family import family, module
 from torch import Tensor
 from torch_oracles import ENVIRONMENT, execute, perturb, spec_of
@@ -95,9 +95,9 @@ def test_the_tests_pass_in_an_empty_folder(spec: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout
     lint = ("ruff", "check", "--isolated", "--no-cache", "--line-length", "100", "--select", "E,F,W,I,UP,B")
     style = ("ruff", "format", "--isolated", "--no-cache", "--line-length", "100", "--check")
-    for tool in (lint, style):
+    for command in (lint, style):
         done = subprocess.run(
-            [sys.executable, "-m", *tool, "."], cwd=tmp_path, capture_output=True, text=True
+            [sys.executable, "-m", *command, "."], cwd=tmp_path, capture_output=True, text=True
         )
         assert done.returncode == 0, done.stdout
 
@@ -714,9 +714,6 @@ net N:
     from heads[0], heads[1] -> add
 """
     (tmp_path / "n.py").write_text(loads(text, "n.net").emit("torch:remat"))
-    for tool in (
-        ("mypy", "--strict", "--config-file", os.devnull),
-        ("ruff", "check", "--isolated", "--no-cache", "--line-length", "100", "--select", "E,F,ANN"),
-    ):
-        done = subprocess.run([sys.executable, "-m", *tool, tmp_path], capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout
+    assert mypy(tmp_path) == ""
+    ruff = ("ruff", "check", "--isolated", "--no-cache", "--line-length", "100", "--select", "E,F,ANN")
+    assert tool(*ruff, tmp_path) == ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 from interpreter import draw_state, interpret, state_shapes
 from metamorphic import report, subjects_of
 from netdsl_torch.run import by_name
+from test_emitted import mypy
 from torch_oracles import ENVIRONMENT, execute
 
 from netdsl import Network
@@ -440,11 +440,7 @@ def test_a_class_calls_itself(name: str, lines: list[str]) -> None:
 def test_a_type_checker_finds_nothing(backend: str, tmp_path: Path) -> None:
     for number, name in enumerate(SPECS):
         (tmp_path / f"net{number}.py").write_text(module(name, backend))
-    cache = Path(__file__).parents[1] / ".mypy_cache"
-    command = [sys.executable, "-m", "mypy", "--strict", "--config-file", os.devnull, "--cache-dir", cache]
-    command += ["--enable-error-code", "possibly-undefined", tmp_path]
-    done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT)
-    assert done.returncode == 0, done.stdout
+    assert mypy(tmp_path) == ""
 
 
 def test_what_a_block_is_made_for_does_not_depend_on_how_names_are_hashed(tmp_path: Path) -> None:

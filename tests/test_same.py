@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import os
 from copy import copy
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from conftest import import_torchvision
 from interpreter import State, draw_state, state_shapes
 from metamorphic import report, subjects_of
 from netdsl_torch.run import by_name
-from test_emitted import IGNORED, ROOT, RULES, tool
+from test_emitted import IGNORED, RULES, mypy, tool
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch_oracles import assert_same, execute, perturb
@@ -303,9 +302,7 @@ def test_style_and_types(backend: str, tmp_path: Path) -> None:
     """The modules are as clean as the zoo's."""
     for number, text in enumerate(SPECS.values()):
         (tmp_path / f"net{number}.py").write_text(emitted(text, backend))
-    options: tuple[str | Path, ...]
-    options = ("--strict", "--config-file", os.devnull, "--cache-dir", ROOT / ".mypy_cache")
-    assert tool("mypy", *options, tmp_path) == ""
+    assert mypy(tmp_path) == ""
     options = ("--isolated", "--no-cache", "--line-length", "100")
     rules = ("--target-version", "py311", "--select", RULES, "--ignore", IGNORED[backend])
     assert tool("ruff", "check", *options, *rules, tmp_path) == ""

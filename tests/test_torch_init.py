@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-import os
 from pathlib import Path
 
 import pytest
 import torch
-from test_emitted import tool
+from test_emitted import mypy, tool
 from torch import Tensor, nn
 from torch_oracles import build, execute, load, reference
 
@@ -285,7 +284,7 @@ def test_a_bias_that_an_argument_leaves_out_starts_as_said_where_it_is(name: str
                 value = {"zeros": 0, "ones": 1}.get(parameter.init.kind, 3)
                 assert (ours[key] == value).all(), key
     (tmp_path / "n.py").write_text(net.emit())
-    assert tool("mypy", "--strict", "--config-file", os.devnull, tmp_path) == ""
+    assert mypy(tmp_path) == ""
     assert tool("ruff", "check", "--isolated", "--no-cache", "--select", "SIM", tmp_path) == ""
 
 
@@ -367,7 +366,7 @@ def test_a_layer_within_a_chain_starts_in_its_own_way(tmp_path: Path) -> None:
         value = init.args[0] if init.args else 0
         assert (model.get_parameter(key) == value).all(), key
     (tmp_path / "n.py").write_text(net.emit())
-    assert tool("mypy", "--strict", "--config-file", os.devnull, tmp_path) == ""
+    assert mypy(tmp_path) == ""
     assert "self.body.b.weight" in net.emit()
 
 
