@@ -32,19 +32,27 @@ class Network(Net):
 
         return summary.html(self)
 
-    def lint(self, select: str | Iterable[str] = (), ignore: str | Iterable[str] = ()) -> list[Finding]:
+    def lint(
+        self,
+        select: str | Iterable[str] = (),
+        ignore: str | Iterable[str] = (),
+        batch: int | None = None,
+        micro_batches: int = 1,
+    ) -> list[Finding]:
         """Return what the rules of `netdsl lint` find in this net; `print(finding)` shows one as the command does.
 
         Args:
             select: Codes, beginnings of codes, or names of rules, `audit` or `ALL`; nothing is all but audit's.
             ignore: The same, of those that are left out.
+            batch: The number of samples of a step of training, for rules that are about one.
+            micro_batches: Into how many it is divided.
 
         Raises:
-            NetError: There is no rule of such a name.
+            NetError: There is no rule of such a name, or the batch is no int, or not so many micro-batches.
         """
         from netdsl.lint import lint
 
-        return lint(self, select, ignore)
+        return lint(self, select, ignore, batch, micro_batches)
 
     def fit(self, vary: str, target: str) -> Fit[Self]:
         """Return what a parameter has to be for a target: `net.fit("unit.base", "macs=4.1G").net`; see `netdsl.fit`.

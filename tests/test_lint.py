@@ -1,6 +1,7 @@
 """The linter around its rules: merging, @allow, configuration, fixes, baselines, and what the command prints."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -634,6 +635,14 @@ def settings_error(text: str, capsys: Captured, name: str = "netdsl.toml") -> st
         ("lint = 3", "lint: must be a table, got 3", ""),
         ("[lint]\nselct = []", "unknown key `selct`", "did you mean `select`?"),
         ("[lint]\nselect = ['huge_f']", "there is no rule `huge_f`", "did you mean `huge_fc`?"),
+        ("[lint]\nbatch = 0", "batch must be an int from 1, got 0", ""),
+        ("[lint]\nbatch = 8\nmicro-batches = true", "micro-batches must be an int from 1, got True", ""),
+        ("[lint]\nbatch = 8\nmicro-batches = 3", "do not make a batch of 8", "as many as 1, 2, 4, 8"),
+        (
+            "[lint]\nmicro-batches = 3",
+            "micro-batches: a batch of which size is divided is not said",
+            "batch = 32",
+        ),
         ("[lint]\nselect = 'L2'", "select: must be a list of rules, got 'L2'", ""),
         ("[lint.thresholds.huge_fc]\nshar = 1", "unknown threshold `shar`", "did you mean `share`?"),
         ("[lint.thresholds.huge_fc]\nshare = '1'", "share: must be a number from 0, got '1'", ""),
@@ -695,6 +704,36 @@ def test_thresholds() -> None:
     assert names(text) == []
     assert names(text, thresholds={"huge_fc": {"params": 100}}) == ["huge_fc"]
     assert names(text, thresholds={"huge_fc": {"params": 100, "share": 0.99}}) == []
+
+
+def test_a_step_of_training_is_an_option_or_a_setting(capsys: Captured) -> None:
+    """Options win, and either of them may be the configuration's."""
+    text = (
+        "net N:\n    input 3, 8x8\n    body: conv 3x3, 4, bias=false -> bn -> relu\n    gap\n    fc: fc 3\n"
+    )
+    spec, rule = written("n.net", text), ("--select", "L322", "--format", "json", "--fail-on", "info")
+
+    def samples(*options: str) -> str:
+        command(spec, *rule, *options)
+        found = json.loads(capsys.readouterr().out)["findings"]
+        return " ".join(re.findall(r"of ([\d of]+) sample", "".join(one["message"] for one in found)))
+
+    assert samples() == ""
+    assert samples("--batch", "4") == "4"
+    assert samples("--batch", "32", "--micro-batches", "16") == "2 of 32"
+    written("netdsl.toml", "[lint]\nbatch = 64\nmicro-batches = 8\n")
+    assert samples() == "8 of 64"
+    assert samples("--batch", "16") == "2 of 16"
+    assert samples("--micro-batches", "4") == "16 of 64"
+    assert command(spec, "--micro-batches", "5") == 2
+    assert "5 micro-batches of one size do not make a batch of 64" in capsys.readouterr().err
+    Path("netdsl.toml").unlink()
+    assert command(spec, "--micro-batches", "5") == 2
+    assert "add --batch" in capsys.readouterr().err
+    command(spec, "--select", "L322", "--format", "sarif", "--batch", "2")
+    (found,) = json.loads(capsys.readouterr().out)["runs"][0]["results"]
+    assert found["ruleId"] == "L322"
+    assert found["locations"][0]["physicalLocation"]["region"]["startLine"] == 3
 
 
 def test_budgets_of_a_project(capsys: Captured) -> None:

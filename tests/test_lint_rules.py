@@ -3,6 +3,7 @@
 import os
 import re
 from collections import Counter
+from contextlib import nullcontext
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -27,6 +28,7 @@ from netdsl.lint.finding import Finding
 from netdsl.lint.fix import Fixed, fix, proven
 from netdsl.lint.rule import FAMILIES, SECTIONS, Rule
 from netdsl.lint.rules import catalogue, find
+from netdsl.lint.step import Step
 from netdsl.network import Network
 from netdsl.passes import Facts, count_costs, infer_shapes
 from netdsl.quantities import Amounts, amounts
@@ -457,6 +459,11 @@ def load(text: str) -> Loaded:
 ALL = Settings(select=("ALL",))
 
 
+def every(name: str) -> Settings:
+    """Return that all rules are on, and how nets are trained if a rule is about that."""
+    return ALL.replace(step=Step(32, 16)) if RULES[name].steps else ALL
+
+
 def lint(text: str, settings: Settings = ALL) -> list[Finding]:
     """Return what all rules find in a text."""
     return Run(load(text), settings).findings()
@@ -499,7 +506,7 @@ def test_codes_and_names_are_unique() -> None:
 
 @pytest.mark.parametrize("name", RULES)
 def test_bad_example_gives_exactly_its_rule(name: str) -> None:
-    assert {finding.name for finding in lint(example(RULES[name], "Bad"))} == {name}
+    assert {finding.name for finding in lint(example(RULES[name], "Bad"), every(name))} == {name}
 
 
 CONVOLVING = [name for name in RULES if " conv " in example(RULES[name], "Bad")]
@@ -517,7 +524,7 @@ def test_other_convolutions_are_looked_at_too(name: str) -> None:
         text = example(RULES[name], title)
         other = standardised(text)
         assert other != text or " conv " not in text
-        assert {finding.name for finding in lint(other)} == found
+        assert {finding.name for finding in lint(other, every(name))} == found
 
 
 @pytest.mark.parametrize(
@@ -550,7 +557,11 @@ def test_what_the_help_says_lints_clean(name: str, case: tuple[str, str, str]) -
 @pytest.mark.parametrize("name", RULES)
 def test_a_chain_that_a_help_says_is_pasted(name: str) -> None:
     """A rule that shows layers in a row has a case above, so that what it shows was tried."""
-    chains = [f.hit.help for f in lint(example(RULES[name], "Bad")) if re.search(r"\S -> \S", f.hit.help)]
+    chains = [
+        f.hit.help
+        for f in lint(example(RULES[name], "Bad"), every(name))
+        if re.search(r"\S -> \S", f.hit.help)
+    ]
     assert not chains or name in PASTED or name in ("duplicate_branch", "linear_linear")
 
 
@@ -659,12 +670,12 @@ def test_slips(name: str, text: str, line: int) -> None:
 
 @pytest.mark.parametrize("name", RULES)
 def test_good_example_gives_nothing(name: str) -> None:
-    assert [finding.diagnostic() for finding in lint(example(RULES[name], "Good"))] == []
+    assert [finding.diagnostic() for finding in lint(example(RULES[name], "Good"), every(name))] == []
 
 
 @pytest.mark.parametrize("name", RULES)
 def test_messages(name: str) -> None:
-    for finding in lint(example(RULES[name], "Bad")):
+    for finding in lint(example(RULES[name], "Bad"), every(name)):
         hit = finding.hit
         assert "\n" not in hit.message + hit.help
         assert not (hit.message + hit.help).endswith(".")
@@ -678,7 +689,11 @@ def test_docs_are_up_to_date() -> None:
 # ---------------------------------------------------------------- fixes
 
 
-FIXABLE = [name for name in RULES if any(f.fixable and f.hit.fix for f in lint(example(RULES[name], "Bad")))]
+FIXABLE = [
+    name
+    for name in RULES
+    if any(f.fixable and f.hit.fix for f in lint(example(RULES[name], "Bad"), every(name)))
+]
 SPECS = [(name, "its example", example(RULES[name], "Bad")) for name in FIXABLE] + [
     (name, title, text) for name, cases in CASES.items() for title, text in cases.items()
 ]
@@ -1000,3 +1015,107 @@ def test_of_many_widths_those_are_named_with_which_most_is_lost() -> None:
     layers = "".join(f"    c{n}: conv 3x3, {n} -> relu\n" for n in range(17, 73, 5))
     (found,) = api.loads(f"net N:\n    input 3, 64x64\n{layers}    gap\n").lint(select="L401")
     assert found.hit.help == "round up 17, 37, 42, 47, 52, 57, 62, 67 and 2 more"
+
+
+PARTS = """
+net N:
+    input 3, 32x32
+    stem: conv 3x3, 16, bias=false -> bn momentum={momentum} -> relu
+    gate: avgpool to=1x1 -> conv 1x1, 8, bias=false -> bn -> relu
+    gap
+    fc: fc 10
+"""
+
+
+def of_steps(text: str, batch: int, micro_batches: int, **settings: Any) -> dict[str, Finding]:
+    """Return what is found about a step of training, by layer."""
+    step = Step(batch, micro_batches)
+    found = lint(text, Settings(select=("micro_batch_norm",), step=step, **settings))
+    return {finding.hit.layer: finding for finding in found}
+
+
+def test_norms_of_micro_batches() -> None:
+    """Severity, samples, values and momentum follow from the step; without one nothing is said."""
+    text = PARTS.format(momentum=0.1)
+    assert [f for f in lint(text) if f.name == "micro_batch_norm"] == []
+    found = of_steps(text, 256, 4)
+    assert {layer: one.severity for layer, one in found.items()} == {"stem.1": "info", "gate.2": "info"}
+    assert found["stem.1"].hit.message == (
+        "stem.1 (bn) takes statistics in training of 64 of 256 samples, 65,536 values a channel (64 x 32x32), and "
+        "moves its running ones 4 times a step: momentum 0.1 makes 34.4% of them new"
+    )
+    assert found["stem.1"].hit.help == (
+        "gn needs no batch; with momentum=0.026 a step makes 10% new, as a whole batch does"
+    )
+    found = of_steps(text, 64, 4)  # 16 samples: enough of a map, too few of one place
+    assert {layer: one.severity for layer, one in found.items()} == {"stem.1": "info", "gate.2": "warning"}
+    assert found["gate.2"].hit.help.startswith("2 micro-batches of 32; or gn")
+    found = of_steps(text, 64, 4, thresholds={"micro_batch_norm": {"values": 16}})
+    assert found["gate.2"].severity == "info"
+    found = of_steps(text, 32, 16)
+    assert {layer: one.severity for layer, one in found.items()} == {"stem.1": "warning", "gate.2": "warning"}
+    assert found["stem.1"].hit.help.startswith("4 micro-batches of 8; or gn")
+    found = of_steps(text, 4, 4)
+    assert {layer: one.severity for layer, one in found.items()} == {"stem.1": "warning", "gate.2": "error"}
+    assert found["gate.2"].hit.message == (
+        "gate.2 (bn) takes statistics in training of 1 of 4 samples, 1 value a channel (1 x 1x1): "
+        "torch raises an error"
+    )
+    assert found["gate.2"].hit.help.startswith("a batch of 32; or gn")
+    assert of_steps(text, 64, 1) == {}
+    assert {one.severity for one in of_steps(text, 4, 1).values()} == {"warning"}
+    (one,) = of_steps(text.replace("conv 1x1, 8, bias=false -> bn", "conv 1x1, 8"), 1, 1).values()
+    assert one.hit.message.startswith(
+        "stem.1 (bn) takes statistics in training of 1 sample, 1,024 values a channel"
+    )
+
+
+def test_a_norm_that_runs_again_moves_twice() -> None:
+    text = """
+net N:
+    input 3, 32x32
+    stem: conv 3x3, 16 -> relu
+    a: conv 3x3, 16, bias=false
+    n: bn
+    relu
+    same a
+    same n
+    gap
+    fc: fc 10
+"""
+    found = of_steps(text, 64, 2)
+    assert "moves its running ones 4 times a step" in found["n"].hit.message
+
+
+def test_an_allow_about_a_step_is_not_idle_without_one() -> None:
+    text = PARTS.format(momentum=0.1).replace(
+        "    stem:", '    @allow(micro_batch_norm, "frozen")\n    stem:'
+    )
+    assert "unused_allow" not in {finding.name for finding in lint(text)}
+    assert of_steps(text, 32, 16).keys() == {"gate.2"}
+    idle = {finding.name for finding in lint(text, ALL.replace(step=Step(32, 1)))}
+    assert "unused_allow" in idle
+
+
+def test_torch_refuses_one_value_a_channel() -> None:
+    net = api.loads(PARTS.format(momentum=0.1))
+    for batch in (1, 2):
+        module = net.build("torch").train()
+        errors = [f for f in net.lint("micro_batch_norm", (), batch) if f.severity == "error"]
+        with pytest.raises(ValueError, match="more than 1 value per channel") if errors else nullcontext():
+            module(torch.randn(batch, 3, 32, 32))
+        assert bool(errors) == (batch == 1)
+
+
+@pytest.mark.parametrize("number", [1, 3, 16])
+def test_running_statistics_move_as_often_as_is_said(number: int) -> None:
+    """With statistics that are the same each time, what is left of the old ones is what torch leaves."""
+    net = api.loads(PARTS.format(momentum=0.2))
+    norm = net.build("torch").train().get_submodule("stem.1")
+    for _ in range(number):
+        norm(torch.full((8, 16, 4, 4), 3.0))
+    found = of_steps(PARTS.format(momentum=0.2), 8 * number, number)
+    said = re.search(
+        r"momentum 0.2 makes ([\d.]+)% of them new", found["stem.1"].hit.message if number > 1 else ""
+    )
+    assert float(norm.running_mean[0]) / 3 == pytest.approx(float(said[1]) / 100 if said else 0.2, abs=1e-3)

@@ -18,6 +18,7 @@ from netdsl.cli.common import (
     misuse,
     note,
     paths,
+    positive,
     print_json,
     put,
     report,
@@ -36,11 +37,13 @@ if TYPE_CHECKING:
     from netdsl.lint.config import Settings
     from netdsl.lint.engine import Loaded
     from netdsl.lint.finding import Finding
+    from netdsl.lint.step import Step
 
 HELP = "look for what is wrong, costly or hard to train, and mend it"
 EXAMPLES = (
     "netdsl lint my_net.net --fix",
     "netdsl lint nets/ --select ALL --format concise",
+    "netdsl lint resnet50 --batch 32 --micro-batches 16 --select micro_batch_norm",
 )
 SEVERITIES = ("error", "warning", "info")
 
@@ -59,6 +62,12 @@ def add(sub: argparse.ArgumentParser) -> None:
         "--unsafe-fixes",
         action="store_true",
         help="with --fix or --diff: also change the function, or weights so that checkpoints no longer load",
+    )
+    sub.add_argument(
+        "--batch", type=positive, metavar="N", help="samples of a step of training, for rules about one"
+    )
+    sub.add_argument(
+        "--micro-batches", type=positive, metavar="N", help="into how many the batch is divided (1)"
     )
     watch_option(sub)
     sub.add_argument(
@@ -229,7 +238,11 @@ class Work:
             self._configured[folder] = config.load(folder)
         chosen = self._configured[folder]
         select, ignore = _chosen(self.args)
-        return chosen.replace(select=select or chosen.select, ignore=(*chosen.ignore, *ignore))
+        return chosen.replace(
+            select=select or chosen.select,
+            ignore=(*chosen.ignore, *ignore),
+            step=_step(self.args, chosen.step),
+        )
 
     def load(self, file: FileScope, name: str, wrong: list[Diagnostic] | None = None) -> Loaded:
         """Return the nets of a file, of a search space its first one; an error is kept in `wrong`, or raised."""
@@ -358,6 +371,19 @@ def _chosen(args: argparse.Namespace) -> tuple[tuple[str, ...], tuple[str, ...]]
     config.check_words(select, "--select")
     config.check_words(ignore, "--ignore")
     return select, ignore
+
+
+def _step(args: argparse.Namespace, configured: Step | None) -> Step | None:
+    """Return the step of training that the options say, or the configuration."""
+    from netdsl.lint.step import checked
+
+    if args.batch is None and args.micro_batches is None:
+        return configured
+    if args.batch is None and configured is None:
+        misuse("E525", "--micro-batches says what a batch is divided into, but not which", "add --batch")
+    batch = args.batch if configured is None else args.batch or configured.batch
+    before = 1 if configured is None else configured.micro_batches
+    return checked(batch, args.micro_batches or before)
 
 
 def _split(options: Iterable[str]) -> tuple[str, ...]:

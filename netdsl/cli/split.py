@@ -77,6 +77,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _parts(args: argparse.Namespace, net: Network, given: Mapping[str, Any]) -> None:
+    from netdsl.lint.output import concise
     from netdsl.split import report
 
     made = net.split(
@@ -96,6 +97,8 @@ def _parts(args: argparse.Namespace, net: Network, given: Mapping[str, Any]) -> 
         print_json(report.render_json(made))
     else:
         print(report.render_text(made, look()))
+        if made.findings:
+            print(f"\n{concise(made.findings, ())}")
 
 
 def _towers(args: argparse.Namespace, net: Network, given: Mapping[str, Any]) -> None:

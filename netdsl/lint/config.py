@@ -16,13 +16,24 @@ from netdsl.elaborate.values import Env
 from netdsl.lint.facts import Limit
 from netdsl.lint.rule import FAMILIES, SEVERITIES, Rule
 from netdsl.lint.rules import catalogue
+from netdsl.lint.step import Step, misfit
 from netdsl.quantities import catalogue as quantities
 from netdsl.record import Record
 from netdsl.source import Source, Span
 from netdsl.syntax import tree
 from netdsl.syntax.parse import parse
 
-KEYS = ("select", "ignore", "per-file-ignores", "thresholds", "budgets", "fail-on", "baseline")
+KEYS = (
+    "select",
+    "ignore",
+    "per-file-ignores",
+    "thresholds",
+    "budgets",
+    "fail-on",
+    "baseline",
+    "batch",
+    "micro-batches",
+)
 
 ALL, AUDIT = "ALL", "audit"
 """Words for every rule, and for those that are off until they are asked for."""
@@ -45,13 +56,18 @@ class Settings(Record):
     """From which severity on the exit status is 1; "" if it is not said."""
     baseline: str = ""
     """The file of findings that are left alone; "" if it is not said."""
+    step: Step | None = None
+    """How nets are trained; None if it is not said."""
 
     def rules(self, spec: str) -> list[Rule]:
         """Return the rules that are on for a file, with their thresholds."""
         return [
             rule(self.thresholds.get(rule.name()))
             for rule in catalogue().values()
-            if self._selected(rule) and not chosen(rule, self.ignore) and not self.ignores(rule, spec)
+            if self._selected(rule)
+            and not chosen(rule, self.ignore)
+            and not self.ignores(rule, spec)
+            and (self.step is not None or not rule.steps)
         ]
 
     def ignores(self, rule: type[Rule], file: str) -> bool:
@@ -183,7 +199,22 @@ def _settings(table: Mapping[str, Any], origin: str) -> Settings:
         )
     if baseline:
         baseline = os.path.relpath(os.path.join(os.path.dirname(origin), baseline))
-    return Settings(select, ignore, per_file, thresholds, budgets, origin, fail_on, baseline)
+    step = _step(table, origin)
+    return Settings(select, ignore, per_file, thresholds, budgets, origin, fail_on, baseline, step)
+
+
+def _step(table: Mapping[str, Any], origin: str) -> Step | None:
+    if "batch" not in table and "micro-batches" in table:
+        raise _wrong(
+            "E523", f"{origin}: micro-batches: a batch of which size is divided is not said", "batch = 32"
+        )
+    if "batch" not in table:
+        return None
+    batch, number = table["batch"], table.get("micro-batches", 1)
+    message, help = misfit(batch, number)
+    if message:
+        raise _wrong("E523", f"{origin}: {message.replace('micro_batches', 'micro-batches')}", help)
+    return Step(batch, number)
 
 
 def _words(value: Any, where: str) -> tuple[str, ...]:

@@ -18,7 +18,8 @@ _HEAD = """\
 Written from the rules themselves by `make docs`. `netdsl explain L201`, or `netdsl explain huge_fc`, shows one of
 them; `@allow(huge_fc, "reason")` on the line above an item silences it for that item and what is in it.
 
-A rule of `audit` is off until it is asked for: `--select audit`, or by its name.
+A rule of `audit` is off until it is asked for: `--select audit`, or by its name. One that is on with `--batch` is
+about a step of training, and off until it is known how many samples that has.
 
 | rule | severity | by default | fix | finds |
 |---|---|---|---|---|
@@ -47,6 +48,7 @@ def explain(rule: type[Rule]) -> str:
     """Return all that there is to say about a rule, as text without a newline at the end."""
     lines = [f"{rule.code} {rule.name()}: {first_line(rule)}", ""]
     off = ", off until it is asked for: --select audit" if rule.audit else ""
+    off += ", off without --batch" if rule.steps else ""
     lines += [f"{rule.severity}, {FAMILIES[rule.code[:2]]}{off}"]
     for title in SECTIONS:
         body = section(rule, title)
@@ -58,7 +60,7 @@ def explain(rule: type[Rule]) -> str:
 
 
 def _default(rule: type[Rule]) -> str:
-    return "audit" if rule.audit else "on"
+    return "audit" if rule.audit else "with --batch" if rule.steps else "on"
 
 
 def fixable(rule: type[Rule]) -> str:
@@ -82,7 +84,7 @@ def url(rule: type[Rule]) -> str:
 
 
 def summary(rule: type[Rule]) -> dict[str, str]:
-    """Return code, name, severity, whether it is on by default ("on", "audit"), fix, and what it finds."""
+    """Return code, name, severity, when it is on ("on", "audit", "with --batch"), fix, and what it finds."""
     return {
         "code": rule.code,
         "rule": rule.name(),

@@ -48,7 +48,9 @@ class Run:
         source = file.source
         self.text = Text(source, file.tree)
         self.spec = source.name.replace("\\", "/").rpartition("/")[2]
-        self.facts = [Facts(net, self.text, tuple(settings.limits(net.name, self.spec))) for net in nets]
+        self.facts = [
+            Facts(net, self.text, tuple(settings.limits(net.name, self.spec)), settings.step) for net in nets
+        ]
         self.settings = settings
         self.rules = settings.rules(source.name)
         self.complete = complete

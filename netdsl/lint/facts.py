@@ -12,6 +12,7 @@ from netdsl.elaborate.result import Allow, Budget
 from netdsl.ir.graph import Graph, Node, Scope, Value
 from netdsl.ir.types import Shape
 from netdsl.lint.edits import Text
+from netdsl.lint.step import Step
 from netdsl.net import Net
 from netdsl.ops.activation import Activation
 from netdsl.ops.base import Kind, Op, OpError
@@ -160,11 +161,12 @@ def dense(node: Node, facts: Facts) -> bool:
 class Facts:
     """A net as rules see it. Every table is linear in the net; costs are for one sample, activations in bytes."""
 
-    def __init__(self, net: Net, text: Text, limits: Sequence[Limit] = ()) -> None:
-        """`text` is of the net's own file, `limits` are budgets from outside it."""
+    def __init__(self, net: Net, text: Text, limits: Sequence[Limit] = (), step: Step | None = None) -> None:
+        """`text` is of the net's own file, `limits` are budgets from outside it, a `step` is how it is trained."""
         self.net = net
         self.text = text
         self.limits = tuple(limits)
+        self.step = step
 
     @property
     def name(self) -> str:

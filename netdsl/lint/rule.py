@@ -142,6 +142,8 @@ class Rule(ABC):
     thresholds: ClassVar[Mapping[str, Threshold]] = {}
     audit: ClassVar[bool] = False
     """Whether it describes what kind of net it is rather than a mistake, and is off until it is asked for."""
+    steps: ClassVar[bool] = False
+    """Whether it is about a step of training, and is off until it is known how many samples that has."""
     last: ClassVar[bool] = False
     """Whether it needs to know what the other rules found."""
 

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 from netdsl.diagnostics import Diagnostic, NetError, did_you_mean
 from netdsl.ir.graph import Graph, Value
 from netdsl.ir.types import DTYPES, Shape
+from netdsl.lint import Finding, lint
+from netdsl.lint.rules.micro_batch_norm import MicroBatchNorm
+from netdsl.lint.step import checked
 from netdsl.net import Net
 from netdsl.passes import Facts, infer_shapes, verify_graph
 from netdsl.passes.training import OPTIMIZERS, measure_module, measure_update, step_of
@@ -146,10 +149,13 @@ class Split(Record):
         """Which share of the time parts wait for each other, as uneven as they are."""
         return waiting(self.slots, len(self.parts))
 
-    @property
-    def tracks(self) -> bool:
-        """Whether any layer takes statistics of the batch."""
-        return any(node.op.tracks for node in self.net.graph)
+    @cached_property
+    def findings(self) -> list[Finding]:
+        """What the linter says of norms whose statistics in training are those of a micro-batch."""
+        options = self.options
+        if not options.train or options.micro_batches == 1:
+            return []
+        return lint(self.net, MicroBatchNorm.name(), (), options.batch, options.micro_batches)
 
     @cached_property
     def graphs(self) -> tuple[Graph, ...]:
@@ -217,15 +223,7 @@ def check_options(parts: int, options: Options) -> None:
 
     if type(parts) is not int or not 2 <= parts <= MOST_PARTS:
         refuse(f"parts must be an int from 2 to {MOST_PARTS}, got {parts!r}")
-    for name, value in (("batch", options.batch), ("micro_batches", options.micro_batches)):
-        if type(value) is not int or value < 1:
-            refuse(f"{name} must be an int from 1, got {value!r}")
-    if options.batch % options.micro_batches:
-        fits = [number for number in range(1, options.batch + 1) if options.batch % number == 0]
-        help = f"as many as {', '.join(map(str, fits[:12]))}{', ...' if len(fits) > 12 else ''}"
-        refuse(
-            f"{options.micro_batches} micro-batches of one size do not make a batch of {options.batch}", help
-        )
+    checked(options.batch, options.micro_batches)
     for name, text, known in (
         ("dtype", options.dtype, tuple(DTYPES)),
         ("schedule", options.schedule, tuple(SCHEDULES)),

@@ -127,11 +127,6 @@ def notes_of(split: Split) -> list[str]:
         lines.append("a step: values on, and their gradients back")
     else:
         lines.append("memory: weights and buffers; values, and kernels at work, come on top")
-    if options.train and options.micro_batches > 1 and split.tracks:
-        lines.append(
-            f"batch normalisation takes the statistics of a micro-batch, {options.micro_batch} of {options.batch} "
-            f"samples, and moves its running statistics {options.micro_batches} times a step"
-        )
     lines += FLOOR if options.device else [CONVENTION]
     return lines
 
@@ -185,4 +180,5 @@ def render_json(split: Split) -> dict[str, Any]:
             }
             for part, work in zip(split.parts, split.work, strict=True)
         ],
+        "findings": [finding.json() for finding in split.findings],
     }
