@@ -153,3 +153,61 @@ def test_a_table_is_of_one_net() -> None:
 
     with pytest.raises(NetError, match="flax:sharding writes one net a file"):
         emit_family(netdsl.load_family("alexnet.net"), "flax:sharding")
+
+
+GROUPED = """
+net Grouped:
+    input 4, 9x9
+    conv1: conv 3x3, 8, act=relu
+    add:
+        dense: conv 3x3, 8, groups=2, act=relu
+        small: conv 1x1, 8, groups=4
+    wide: dwconv 3x3, multiplier=2
+    own: dwconv 3x3
+    gap
+    fc: fc 6
+"""
+MESHES = """
+import os, sys
+os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=4 --xla_cpu_multi_thread_eigen=false"
+import jax, numpy as np, netdsl
+from flax import nnx
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+
+net, names = netdsl.loads(sys.stdin.read()), {}
+exec(compile(net.emit("flax:sharding"), "grouped", "exec"), names)
+images = np.random.default_rng(0).standard_normal((4, 9, 9, 4), np.float32)
+
+def made():
+    return names["grouped"](rngs=nnx.Rngs(0))
+
+@nnx.jit
+def both(model, images):
+    return nnx.value_and_grad(lambda model: (model(images) ** 2).mean())(model)
+
+loss, right = both(made(), images)
+for sizes in ((4, 1), (1, 2), (1, 4), (2, 2)):
+    mesh = jax.make_mesh(sizes, ("data", "model"), axis_types=(AxisType.Auto,) * 2)
+    model = made()
+    names["shard"](model, mesh)
+    found = both(model, jax.device_put(images, NamedSharding(mesh, PartitionSpec("data"))))
+    np.testing.assert_allclose(found[0], loss, rtol=1e-5)
+    for a, b in zip(jax.tree.leaves(found[1]), jax.tree.leaves(right), strict=True):
+        np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=1e-4, atol=1e-5 * float(abs(b).max()))
+print("equal")
+"""
+
+
+def test_convolutions_in_groups_keep_their_numbers_on_every_mesh() -> None:
+    command = [sys.executable, "-c", MESHES]
+    done = subprocess.run(
+        command, input=GROUPED, capture_output=True, text=True, env=ENVIRONMENT, timeout=SECONDS
+    )
+    assert done.stdout == "equal\n", done.stderr
+
+
+def test_transposed_convolutions_in_groups_are_refused_at_their_line() -> None:
+    spec = "net N:\n    input 4, 8x8\n    up: upconv 2x2, 4, /2, groups=2\n"
+    with pytest.raises(NetError, match="no upconv in groups") as caught:
+        netdsl.loads(spec).emit("flax:sharding")
+    assert caught.value.diagnostics[0].span is not None

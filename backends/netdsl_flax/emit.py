@@ -76,7 +76,7 @@ _IMPORTS = (
     (r"(Any|NamedTuple|TypedDict|Unpack)\b", "from typing import {}"),
 )
 _FRAMEWORK = (
-    (r"jax\.(random|image|nn|device_put)\b", "import jax"),
+    (r"jax\.(random|image|nn|device_put|shard_map)\b", "import jax"),
     (r"jnp\.", "import jax.numpy as jnp"),
     (r"nnx\.", "from flax import nnx"),
     (r"(dot_product_attention_weights)\b", "from flax.nnx.nn.attention import {}"),
@@ -87,7 +87,7 @@ _FRAMEWORK = (
 )
 
 
-SHARDING = frozenset({"SHARDING", "cut", "shard", "Mesh", "NamedSharding", "PartitionSpec"})
+SHARDING = frozenset({"SHARDING", "cut", "shard", "whole", "Mesh", "NamedSharding", "PartitionSpec"})
 """Names that the option of this name brings into a module."""
 
 

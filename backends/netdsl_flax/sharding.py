@@ -8,10 +8,12 @@ from collections.abc import Iterator, Sequence
 from math import prod
 
 from netdsl.backend import Tensor
+from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.emission.code import Arg, Call, Listed, Name
 from netdsl.emission.writer import INDENT, layout
-from netdsl.ir.graph import Scope
+from netdsl.ir.graph import Node, Scope
 from netdsl.net import Net
+from netdsl.ops.conv import Convolution, UpConv
 from netdsl_flax.weights import held, places
 
 HEAD = '''
@@ -42,6 +44,30 @@ def shard(model: nnx.Module, mesh: Mesh) -> None:
         variable.set_value(jax.device_put(value, NamedSharding(mesh, spec)))
     nnx.update(model, state)
 '''
+WHOLE = '''
+
+def whole(convolve: Callable[..., Array], mesh: Mesh) -> Callable[..., Array]:
+    """Return a convolution that each device along "model" makes whole.
+
+    Dividing one of several groups, XLA gives other outputs and gradients, or fails.
+    """
+
+    def convolved(x: Array, kernel: Array, *args: Any, **options: Any) -> Array:
+        def local(x: Array, kernel: Array) -> Array:
+            return convolve(x, kernel, *args, **options)
+
+        parts = {"in_specs": (cut(), cut()), "out_specs": cut(), "axis_names": {"model"}}
+        made: Array = jax.shard_map(local, mesh=mesh, **parts, check_vma=False)(x, kernel)
+        return made
+
+    return convolved
+'''
+GROUPS = """    divided = mesh.shape.get("model", 1) > 1
+    for _, layer in nnx.iter_modules(model) if divided else ():
+        groups = layer.feature_group_count if isinstance(layer, nnx.Conv) else 1
+        if groups > 1 and not groups == layer.in_features == layer.out_features:
+            layer.conv_general_dilated = whole(layer.conv_general_dilated, mesh)
+"""
 
 
 def table(net: Net, scan: bool) -> Iterator[str]:
@@ -53,7 +79,34 @@ def table(net: Net, scan: bool) -> Iterator[str]:
         spec = Call("cut", tuple([Arg("", Name(name), keyword=False) for name in names]))
         yield from layout("", Listed((Name(f'r"{pattern}"'), spec), "()"), ",", INDENT)
     yield ")"
-    yield from TAIL.strip("\n").split("\n")
+    grouped = any(_divides_wrongly(node, net) for node in net.graph)
+    if grouped:
+        before, shard = TAIL.rsplit("\n\n\n", 1)
+        yield from f"{before}\n{WHOLE}\n\n{shard}{GROUPS}".strip("\n").split("\n")
+    else:
+        yield from TAIL.strip("\n").split("\n")
+
+
+def _divides_wrongly(node: Node, net: Net) -> bool:
+    """Tell whether XLA divides a layer wrongly over the channels: a convolution in groups of several channels.
+
+    Seen with jax 0.10: kernels 1x1, and gradients of those that give a channel several.
+
+    Raises:
+        NetError: It is transposed, and nothing keeps it whole.
+    """
+    op = node.op
+    if not isinstance(op, Convolution):
+        return False
+    (x,) = net.inputs_of(node.name)
+    (y,) = net.outputs_of(node.name)
+    groups = op.groups_of(x.c)
+    if groups == 1:
+        return False
+    if isinstance(op, UpConv):
+        what = f"flax:sharding has no {op.name} in groups: XLA divides it wrongly over devices"
+        raise NetError([Diagnostic("E506", what, node.span)])
+    return not groups == x.c == y.c
 
 
 def rules(net: Net, scan: bool) -> Iterator[tuple[str, int | None]]:
