@@ -766,6 +766,27 @@ class OfItself(nn.Linear):
         return x.flatten(2) + super().forward(self.table)[0, 0]
 
 
+class OfTable(nn.Module):
+    """Adds what a layer makes of a table, for each sample anew."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("table", torch.ones(1, 16, 8))
+        self.conv = nn.Conv2d(3, 8, 3, 2, 1)
+        self.proj = nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv(x).flatten(2).transpose(1, 2)
+        return y + self.proj(self.table.expand(len(x), -1, -1))
+
+
+def test_a_layer_of_a_table_for_each_sample_is_refused() -> None:
+    with pytest.raises(
+        NetError, match="no op says `linear` in `proj`: it makes 2x16x8, where the op makes 1x16x8"
+    ):
+        netdsl.lift(OfTable(), (3, 8, 8))
+
+
 def test_a_layer_of_what_is_learned_is_refused_or_read() -> None:
     with pytest.raises(NetError, match="no op says"):
         lift(OfItself(), MAP)

@@ -205,6 +205,8 @@ def of_rows(at: Translation, op: Op, input: Tensor, home: str) -> Layout:
     x = at.layout(input)
     if key := at.key(input):
         return at.put(op, _steps_between(at, x, key) or at.settled(x), home=home)
+    if at.stored(x):  # as a part of it, or for each sample
+        return at.put(op, at.settled(x), home=home)
     base = at.whole(x.value)
     if (
         x.shape.axes[-1] != "c" and x.dims[0] != base.dims[0] and base.dims[0] in x.dims

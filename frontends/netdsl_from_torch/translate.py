@@ -195,7 +195,7 @@ class Translation:
                 self.apart[id(tensor)] = layout
                 self.tensors.pop(id(tensor), None)
                 continue
-            if tuple(tensor.shape) != layout.sizes and not layout.value.node.startswith(LEARNED):
+            if tuple(tensor.shape) != layout.sizes and not self.stored(layout):
                 sizes = "x".join(map(str, tensor.shape))
                 raise Unknown(f"it makes {sizes}, where the op makes {'x'.join(map(str, layout.sizes))}")
             self.tensors[id(tensor)] = layout.replace(made=self.event)
@@ -335,7 +335,7 @@ class Translation:
             Unknown: No op makes such a value.
         """
         x = self.layout(tensor)
-        if x.value.node.startswith(LEARNED):
+        if self.stored(x):
             return self.learned(x, len(x.dims) - 1 if x.dims[0] and x.dims[0][0].axis == "=" else len(x.dims))
         if x.dims in [
             own_dims(x.shape, size) for size in (self.batch, None, self.samples[int(x.value.node)])
@@ -386,6 +386,10 @@ class Translation:
             y = self.put(op, y)
         return y
 
+    def stored(self, x: Layout) -> bool:
+        """Tell whether numbers are those of a parameter or a buffer, moved about."""
+        return x.value.node.startswith(LEARNED)
+
     def whole(self, value: Value) -> Layout:
         """Return a value that was made."""
         return whole(value, self.shapes[int(value.node)][value.port], self.samples[int(value.node)])
@@ -429,7 +433,7 @@ class Translation:
     def pointwise(self, op: Op, tensor: Any) -> Layout:
         """Apply an op that does the same with every number, wherever it is in the tensor."""
         x = self.layout(tensor)
-        if x.value.node.startswith(LEARNED):
+        if self.stored(x):
             return self.put(op, self.learned(x, len(x.dims)))
         if len(x.dims) <= len(x.shape):  # flattened, which is said where it is
             return self.put(op, self.settled(x))
@@ -439,7 +443,7 @@ class Translation:
         """Join two tensors, place by place."""
         one, two = self.layout(a), self.layout(b)
         pair = [one.beside(two), two.beside(one)]
-        learned = [x.value.node.startswith(LEARNED) for x in pair]
+        learned = [self.stored(x) for x in pair]
         if all(learned):
             raise Unknown("it joins two parameters of the model")
         if any(learned):
