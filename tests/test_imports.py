@@ -34,6 +34,7 @@ ONLY = {
 FRAMEWORKS = {
     "torch",
     "torchvision",
+    "onnx_ir",
     "jax",
     "flax",
     "numpy",
