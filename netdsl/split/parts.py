@@ -265,6 +265,8 @@ class _Splitter:
         self.back: Mapping[str, int] = net.layer_backward_macs if options.train else {}
         self.seconds = ({}, {}) if device is None else self.times(device)
         self.timed = device is not None
+        self.known: dict[tuple[int, int], int] = {}
+        """What parts save, by their places, that have been measured by themselves."""
 
     def times(self, device: Device) -> tuple[Mapping[str, float], Mapping[str, float]]:
         """Return the least time of each layer for a micro-batch, forward and back."""
@@ -289,26 +291,28 @@ class _Splitter:
         return size * self.macs[name], size * self.back.get(name, 0)
 
     def split(self) -> Split:
-        """Plan, and plan again where a part takes more than the plan knew."""
-        row = self.row()
+        """Plan, and plan again where a part is found to save other than what was known of it."""
+        row, limit = self.row(), self.options.memory
         while True:
+            least = 0
             try:
-                places = choose(row, self.flights, self.options.memory)
+                places = choose(row, self.flights, limit)
             except TooLittle as error:
-                self.refuse(error.least)
+                places, least = error.places, error.least
             made = Split(self.net, tuple(self.parts(places)), self.options)
-            measured = [
-                self.measured(part, graph) for part, graph in zip(made.parts, made.graphs, strict=True)
-            ]
-            limit = self.options.memory
-            over = {
-                (places[part.rank], places[part.rank + 1])
-                for part in measured
-                if limit is not None and part.memory > limit
-            }
-            if not over:
-                return made.replace(parts=tuple(measured))
-            row = row.replace(banned=frozenset({*row.banned, *over}))
+            made = made.replace(
+                parts=tuple(
+                    self.measured(part, graph) for part, graph in zip(made.parts, made.graphs, strict=True)
+                )
+            )
+            found = {part: one.saved for part, one in zip(pairwise(places), made.parts, strict=True)}
+            right = limit is None or all(row.saved(*part) == saved for part, saved in found.items())
+            if least and right:
+                self.refuse(least)
+            if not least and (limit is None or max(part.memory for part in made.parts) <= limit):
+                return made
+            assert not right, "what a part holds is known but for what it saves"
+            self.known.update(found)
 
     def refuse(self, least: int) -> None:
         """Say that nothing fits, and what would do."""
@@ -336,7 +340,11 @@ class _Splitter:
         optimizer = options.optimizer if options.train else ""
         held = held_bytes(self.net, places, options.dtype, optimizer)
         if options.train and options.memory is not None:
-            saved = Holdings(self.net, places, options.micro_batch, options.dtype).saved
+            holdings = Holdings(self.net, places, options.micro_batch, options.dtype)
+
+            def saved(begin: int, end: int) -> int:
+                known = self.known.get((begin, end))
+                return holdings.saved(begin, end) if known is None else known
         else:
             saved = _nothing
         return Row(work=[work[at] for at in places.at], across=across, held=held, saved=saved)

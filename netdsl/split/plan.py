@@ -8,7 +8,7 @@ granted that a part which goes on saves no less.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, Protocol
 
@@ -35,17 +35,15 @@ class Row(Record):
     held: Sequence[int]
     """The bytes that are held for what is before the place, however many micro-batches there are."""
     saved: Saved
-    banned: Collection[tuple[int, int]] = ()
-    """Parts that do not fit, whatever the numbers say."""
 
 
 class TooLittle(Exception):
     """No plan fits; `least` bytes would do."""
 
-    def __init__(self, least: int) -> None:
-        """Say how many bytes the largest part of the smallest plan takes."""
+    def __init__(self, least: int, places: tuple[int, ...]) -> None:
+        """Say how many bytes the largest part of the smallest plan takes, and which plan that is."""
         super().__init__(least)
-        self.least = least
+        self.least, self.places = least, places
 
 
 def choose(row: Row, flights: Sequence[int], limit: int | None = None) -> tuple[int, ...]:
@@ -73,7 +71,7 @@ def choose(row: Row, flights: Sequence[int], limit: int | None = None) -> tuple[
     else:
         plan = _search(row, flights, row.work[-1], limit, _slowest)
     if plan is None:
-        raise TooLittle(_least_memory(row, flights, least))
+        raise TooLittle(*_least_memory(row, flights, least))
     found = _search(row, flights, plan[0], limit, _carried)
     assert found is not None
     return found[1]
@@ -162,14 +160,11 @@ def _ends(
             return
         if limit is not None and memory_of(row, begin, stop, flight) > limit:
             return
-        if (begin, stop) not in row.banned:
-            yield stop
+        yield stop
 
 
-def _least_memory(row: Row, flights: Sequence[int], least: int) -> int:
-    """Return how many bytes the largest part takes of the plan where that is least."""
-    balanced = _search(row.replace(banned=()), flights, least, None, _largest)
+def _least_memory(row: Row, flights: Sequence[int], least: int) -> tuple[int, tuple[int, ...]]:
+    """Return how many bytes the largest part takes of the plan where that is least, and the plan."""
+    balanced = _search(row, flights, least, None, _largest)
     assert balanced is not None
-    smallest = _search(row, flights, row.work[-1], balanced[0], _largest)
-    least_bytes: int = (smallest or balanced)[0]
-    return least_bytes
+    return _search(row, flights, row.work[-1], balanced[0], _largest) or balanced
