@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from storages import kept
+from storages import kept, step_peaks
 from torch import Tensor, nn
 
 
@@ -61,6 +61,7 @@ def main(folder: Path, name: str, draws: bool) -> None:
         torch.save(model.train()(*given["inputs"]), folder / f"drawn{dist.get_rank()}.pt")
         dist.destroy_process_group()
         return
+    peaks, _ = step_peaks(deepcopy(model), given["inputs"], "sgd", 3)
     keeps, _ = kept(deepcopy(model), *given["inputs"])
     for layer in model.modules():
         if isinstance(layer, nn.Dropout):
@@ -75,7 +76,7 @@ def main(folder: Path, name: str, draws: bool) -> None:
         outputs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
         loss = torch.stack([(y * w).sum() for y, w in zip(outputs, given["weights"], strict=True)]).sum()
         loss.backward()
-    print(json.dumps({"received": sum(received), "kept": keeps}))
+    print(json.dumps({"received": sum(received), "kept": keeps, "peak": min(peaks)}))
     gradients = {key: x.grad for stage in model.children() for key, x in stage.named_parameters()}
     evaluated = [evaluated] if isinstance(evaluated, Tensor) else list(evaluated)
     found = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from string import Template
 
 from netdsl import __version__
@@ -13,8 +14,8 @@ from netdsl_torch import Backend
 from netdsl_torch.emit import emit
 
 HEAD = Template('''\
-"""$name on $devices devices, compiled by netdsl $version: each makes 1/$devices of the channels of every layer$but.
-
+"""$name on $devices devices, compiled by netdsl $version: each makes 1/$devices of the channels of every layer.
+$but
 Where a layer needs all channels, the devices exchange what they have made. All of them are given
 the same batch, and compute the same loss of the same outputs:
 
@@ -40,9 +41,9 @@ $imports
 TOWERS = $devices
 $tables
 
-def share_of(whole: Tensor, axis: int, rank: int, runs: Sequence[int] = ()) -> Tensor:
+def share_of(whole: Tensor, rank: int, axis: int, runs: Sequence[int] = ()) -> Tensor:
     """Return a device's part of each of some runs along an axis, which are all of it."""
-    parts = whole.split(list(runs) or whole.shape[axis], axis)
+    parts = torch.split(whole, list(runs) or whole.shape[axis], axis)
     return torch.cat([part.chunk(TOWERS, axis)[rank] for part in parts], axis)
 
 
@@ -55,12 +56,12 @@ class Gather(torch.autograd.Function):
         share = share.contiguous()
         shares = [torch.empty_like(share) for _ in range(TOWERS)]
         dist.all_gather(shares, share)
-        parts = [one.split([run // TOWERS for run in ctx.runs], axis) for one in shares]
+        parts = [torch.split(one, [run // TOWERS for run in ctx.runs], axis) for one in shares]
         return torch.cat([part for run in zip(*parts, strict=True) for part in run], axis)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        shares = [share_of(gradient, ctx.axis, rank, ctx.runs) for rank in range(TOWERS)]
+        shares = [share_of(gradient, rank, ctx.axis, ctx.runs) for rank in range(TOWERS)]
         summed = torch.empty_like(shares[0])
         dist.reduce_scatter(summed, shares)
         return summed, None, None
@@ -71,7 +72,7 @@ class GatherResult(Gather):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        return share_of(gradient, ctx.axis, dist.get_rank(), ctx.runs), None, None
+        return share_of(gradient, dist.get_rank(), ctx.axis, ctx.runs), None, None
 
 
 def gather(share: Tensor, axis: int, runs: Sequence[int] = (), result: bool = False) -> Tensor:
@@ -95,7 +96,9 @@ $made
         for stage in self.children():
             own = stage.state_dict()
             for key, x in own.items():
-                own[key] = share_of(state[key], $axis, dist.get_rank()$rows) if $divided else state[key]
+                own[key] = state[key]
+                if $divided:
+                    own[key] = share_of(state[key], dist.get_rank(), $lies)
             stage.load_state_dict(own)
 
     def share(self) -> dict[str, Tensor]:
@@ -105,11 +108,22 @@ $made
     @torch.no_grad()
     def whole_state(self) -> dict[str, Tensor]:
         """Return the weights of the whole net, by its keys, on every device, of those of all."""
-        return {key: gather(x, $axis$rows) if $divided else x for key, x in self.share().items()}
+        state = self.share()
+        for key, x in state.items():
+            if $divided:
+                state[key] = gather(x, $lies)
+        return state
 
 $forward
 ''')
 
+LIES = Template('''\
+def lies(key: str) -> tuple[int, Sequence[int]]:
+    """Return along which axis a tensor of the state is divided, and in which runs."""
+    return $axis, $runs
+
+
+''')
 WHOLE_RESULT = '''\
 class WholeResult(torch.autograd.Function):
     """What all devices have made alike: as gradients are summed, each goes back with its part of this one."""
@@ -197,7 +211,10 @@ def files(plan: Towers, backend: Backend) -> Mapping[str, str]:
 def runner(plan: Towers) -> str:
     """Return the module that runs a plan."""
     same = [f"self.stage{stage.number}" for stage in plan.stages if stage.same]
+    axis = "AXES.get(key, 0)" if plan.axes else "0"
+    runs = 'ROWS.get(key, ROWS.get(key.rpartition(".")[0], ()))' if plan.rows else "()"
     parts = [
+        (LIES.substitute(axis=axis, runs=runs), bool(plan.axes or plan.rows)),
         (WHOLE_RESULT, any(not result.held.runs for result in plan.results)),
         (SUMMED, bool(plan.whole)),
         (SAME_NUMBERS, bool(same)),
@@ -206,7 +223,11 @@ def runner(plan: Towers) -> str:
         *_table(
             "WHOLE", "The layers of which each device has all weights.", [f"{name}." for name in plan.whole]
         ),
-        *_by("ROWS", "By layer the runs of rows of each of which a device has its part.", plan.rows),
+        *_by(
+            "ROWS: dict[str, Sequence[int]]",
+            "By layer the runs of rows of each of which a device has its part.",
+            {name: _tuple(runs) for name, runs in plan.rows.items()},
+        ),
         *_by(
             "AXES", "By key the axis along which a tensor is divided, where it is not the first.", plan.axes
         ),
@@ -216,14 +237,13 @@ def runner(plan: Towers) -> str:
         devices=plan.devices,
         version=__version__,
         spec=f"{plan.net.spec}:{plan.net.name}" if plan.net.spec else plan.net.name,
-        but=" but those of WHOLE" if plan.whole else "",
+        but="\nThose of WHOLE each makes by itself, as they cannot be divided.\n" if plan.whole else "",
         from_torch="from torch.func import functional_call\n" if plan.whole else "",
         imports="\n".join(f"from {net.name} import {net.name}" for net in plan.nets),
         tables="\n".join(["", *tables, ""]) if tables else "",
         parts="".join(text for text, needed in parts if needed),
         made="\n".join(_made(plan, same)),
-        axis="AXES.get(key, 0)" if plan.axes else "0",
-        rows=', ROWS.get(key, ROWS.get(key.rpartition(".")[0], ()))' if plan.rows else "",
+        lies="*lies(key)" if plan.axes or plan.rows else "0",
         divided="x.dim() and not is_whole(key)" if plan.whole else "x.dim()",
         forward="\n".join(_forward(plan)),
         **{"class": f"{plan.net.class_name}Towers"},
@@ -236,12 +256,19 @@ def _table(name: str, what: str, texts: Sequence[str]) -> Iterator[str]:
         yield f'"""{what}"""'
 
 
-def _by(name: str, what: str, values: Mapping[str, int | Sequence[int]]) -> Iterator[str]:
+def _by(name: str, what: str, values: Mapping[str, int | str]) -> Iterator[str]:
     if values:
         yield f"{name} = {{"
         yield from (f'    "{key}": {value},' for key, value in values.items())
         yield "}"
         yield f'"""{what}"""'
+
+
+def _tuple(runs: Sequence[int]) -> str:
+    """Return a tuple of two or more, in which what repeats is counted: `(64, *[32] * 6)`."""
+    parts = ((run, len([*same])) for run, same in groupby(runs))
+    texts = (f"*[{run}] * {times}" if times > 3 else ", ".join([str(run)] * times) for run, times in parts)
+    return f"({', '.join(texts)}{',' if len({*runs}) == 1 and len(runs) > 3 else ''})"
 
 
 def _made(plan: Towers, same: Sequence[str]) -> Iterator[str]:
@@ -273,12 +300,12 @@ def _forward(plan: Towers) -> Iterator[str]:
             yield from _return(always, at + INDENT)
         for move in stage.moves:
             runs = move.of.runs or move.held.runs
-            listed = [f"({', '.join(map(str, runs))})"] if len(runs) > 1 else []
+            listed = [_tuple(runs)] if len(runs) > 1 else []
             axis = str(move.held.axis)
             call = (
                 _called("gather", move.of.name, axis, *listed)
                 if move.exchange
-                else _called("share_of", move.of.name, axis, "dist.get_rank()", *listed)
+                else _called("share_of", move.of.name, "dist.get_rank()", axis, *listed)
             )
             yield from layout(f"{move.held.name} = ", call, "", at)
         name, names = f"self.stage{stage.number}", [held.name for held in stage.takes]
@@ -305,7 +332,7 @@ def _return(results: Sequence[Result], at: str) -> Iterator[str]:
 def _result(held: Held) -> Call:
     if not held.runs:
         return _called("whole_result", held.name)
-    runs = [f"({', '.join(map(str, held.runs))})"] if len(held.runs) > 1 else []
+    runs = [_tuple(held.runs)] if len(held.runs) > 1 else []
     return _called("gather", held.name, str(held.axis), *runs, "result=True")
 
 

@@ -74,7 +74,7 @@ def notes_of(plan: Towers, batch: int, dtype: str, optimizer: str, memory: int |
         f"training with a batch of {batch} in {dtype}: {human(own.peak)}B on each device ({held}), "
         f"{human(whole.peak)}B on one device alone"
     )
-    yield "saved is exact; the peak counts tensors, those of the exchange too, and not what the network takes"
+    yield "memory: tensors, those of the exchange too; kernels at work, and what the network takes, come on top"
     if memory is not None:
         fits = "fits" if own.peak <= memory else "does not fit"
         alone = "would fit" if whole.peak <= memory else "would not fit"

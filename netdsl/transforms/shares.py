@@ -118,8 +118,13 @@ class Place(Record):
 
     def reading(self, runs: Runs) -> tuple[Runs, ...]:
         """Return what is read to have all inputs in such runs, or whole: of some no more than the size, as it is."""
-        found = zip(self.held, self.op.reach(*self.x), strict=True)
-        return tuple([held if reach is None else runs for held, reach in found])
+        found = zip(self.held, self.reach, strict=True)
+        return tuple([runs if seen else held for held, seen in found])
+
+    @property
+    def reach(self) -> tuple[bool, ...]:
+        """By input whether its numbers are read, and not only its size."""
+        return tuple([field is not None for field in self.op.reach(*self.x)])
 
     @property
     def samples(self) -> bool:

@@ -165,8 +165,8 @@ class Towers(Record):
     def memory(self, batch: int = 1, dtype: str = "float32", optimizer: str = "sgd") -> Memory:
         """Return what training takes on one device.
 
-        What autograd keeps is exact. The peak counts tensors, those that the exchange makes among them, and takes
-        all that goes from stage to stage to be there until the last has run. What the network holds is not counted.
+        It counts tensors, as `Net.memory` does, and is as exact: those that an exchange makes are among them, and all
+        that goes from stage to stage is there until the last has run. What is sent may be held by the network longer.
 
         Raises:
             NetError: As `Net.memory` does.
@@ -226,6 +226,8 @@ class Towers(Record):
             for move in stage.moves:
                 tape.enter("")
                 have[move.held] = self._moved(tape, have[move.of], move.held, move.exchange)
+            for name in stage.whole:
+                tape.layers[name] = self._summed(tape, self.net.graph[name])
             names = [facts.graph.inputs[held.name] for held in stage.takes]
             given = dict(zip(names, [have[held] for held in stage.takes], strict=True))
             with of_ops():
@@ -236,6 +238,13 @@ class Towers(Record):
                 have[held] = values[value.node][value.port]
             tape.hold([have[held] for held in stage.makes])
         return tape, have
+
+    def _summed(self, tape: Tape, node: Node) -> tuple[Tensor, ...]:
+        """Return the weights of a layer that each device has, whose gradients are summed in a copy."""
+        weights = map(tape.learned, node.op.weights(*self.net.inputs_of(node.name)).values())
+        return tuple(
+            [tape.looking(Tensor(x.sizes, x.strides, x.storage, True), x, tape.filled) for x in weights]
+        )
 
     def _moved(self, tape: Tape, x: Tensor, held: Held, exchange: bool) -> Tensor:
         """Return a value that is exchanged, or of which a share is taken, with what that takes besides."""
@@ -279,8 +288,11 @@ class _Plan:
         """By node the stage that it is in; 0 is before the first."""
         self.same: dict[int, bool] = {}
         """By stage in which anything draws numbers, whether they have to be the same on all devices."""
-        self.learned: set[str] = set()
-        """The nodes that make of learned tensors alone what has no samples, and so is sent nowhere."""
+        self.unsent: dict[str, int] = {}
+        """The nodes that make what has no samples, of learned tensors or of sizes: they are where it is read.
+
+        With the stage before which that cannot be.
+        """
         self.have: dict[tuple[Value, Runs], Held] = {}
         """What a device has between stages, as it was made or moved."""
 
@@ -339,8 +351,10 @@ class _Plan:
     def place(self, node: Node) -> None:
         """Say what a device does at a node, and in which stage."""
         here = self.at(node)
-        if node.op.batchless and all(value.node in self.learned for value in node.inputs):
-            self.learned.add(node.name)
+        learned = node.op.batchless and all(value.node in self.unsent for value in node.inputs)
+        if learned or (node.inputs and not any(here.reach)):
+            stages = [self.unsent.get(value.node, self.stage.get(value.node, 0)) for value in node.inputs]
+            self.unsent[node.name] = max(stages, default=0)
             self.put(node, here.by_all())
             return  # in the stage that reads it
         doing = next((way for way in here.ways() if not self.obstacle(node, way)), None)
@@ -348,9 +362,10 @@ class _Plan:
             self.refuse(node, self.obstacle(node, here.by_all()))
         self.put(node, doing)
         later = [
-            self.stage[value.node] + (self.runs[value] != runs)
+            self.unsent[value.node]
+            if value.node in self.unsent
+            else self.stage[value.node] + (self.runs[value] != runs)
             for value, runs in zip(node.inputs, doing.reads, strict=True)
-            if value.node not in self.learned
         ]
         stage = 0 if isinstance(node.op, Input) else max([self.first, *later])
         if here.draws:
@@ -358,10 +373,12 @@ class _Plan:
                 stage += 1
         self.stage[node.name] = stage
         for value, runs in zip(node.inputs, doing.reads, strict=True):
-            if value.node in self.learned and value.node not in self.stage:
+            if value.node in self.unsent and value.node not in self.stage:
                 self.settle(self.net.graph[value.node], self.stage[node.name], runs)
-            elif value.node in self.learned and self.stage[value.node] != self.stage[node.name]:
-                self.refuse(node, f"{_called(self.net.graph[value.node])} is learned, and read in two stages")
+            elif value.node in self.unsent and self.stage[value.node] != self.stage[node.name]:
+                self.refuse(
+                    node, f"{_called(self.net.graph[value.node])} has no samples, and is read in two stages"
+                )
 
     def at(self, node: Node) -> Place:
         """Return a layer with what devices have of what it reads."""
@@ -390,11 +407,11 @@ class _Plan:
             if runs == self.runs[value]:
                 continue
             source = self.net.graph[value.node]
-            if value.node in self.learned:
+            if value.node in self.unsent:
                 free = isinstance(source.op, Weight) and source.op.learned and value.node not in self.stage
                 if free and runs and self.net.outputs_of(value.node)[0].c == sum(runs):
                     continue
-                return f"{_called(source)} is learned, and has no samples that could be sent"
+                return f"{_called(source)} has no samples, so that nothing can be sent"
             if not input_axes(shape):
                 return f"{_called(source)} makes {shape.kind} {shape}, which cannot be sent"
         if any(doing.makes) and not all(map(input_axes, self.net.outputs_of(node.name))):
@@ -506,7 +523,7 @@ class _Plan:
         """Return a value as a stage takes it, or makes it."""
         shape = self.net.outputs_of(value.node)[value.port]
         axes = input_axes(shape)
-        if value.node in self.learned or not axes:
+        if value.node in self.unsent or not axes:
             self.refuse(node, f"{value.node} is made in another stage, and cannot be sent")
         sent = Shape(*[shape.size(axis) for axis in axes])
         return Held(self.name(value, runs), value, part(sent, self.devices) if runs else sent, runs)
