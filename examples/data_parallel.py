@@ -24,7 +24,7 @@ from torch.nn.parallel import DistributedDataParallel
 import netdsl
 
 PROCESSES, BATCH, SIDE = 2, 4, 32
-"""A batch is divided among the processes; images are no larger than that, whatever the net was made for."""
+"""A batch is divided among the processes; images are no larger than that where the net takes such."""
 TIMEOUT = timedelta(seconds=60)
 """How long a process waits for another one. One that ends is noticed at once, by torchrun and by its peers."""
 
@@ -35,22 +35,39 @@ def start(script: str) -> int:
     return subprocess.call([sys.executable, "-m", *command, *sys.argv[1:]])
 
 
-def load(spec: str) -> netdsl.Network:
-    """Return the net for small images."""
-    (shape,) = netdsl.load(spec).inputs.values()
-    return netdsl.load(spec, inputs={"": (shape.c, min(shape.h, SIDE), min(shape.w, SIDE))})
+def load(spec: str, side: int = SIDE) -> netdsl.Network:
+    """Return the net for small images, or as it was made where it takes no smaller ones."""
+    net = netdsl.load(spec)
+    small = {
+        name: (shape.c, min(shape.h, side), min(shape.w, side)) if shape.axes == "chw" else tuple(shape)
+        for name, shape in net.inputs.items()
+    }
+    try:
+        return netdsl.load(spec, inputs=small)
+    except netdsl.NetError:
+        return net
 
 
-def made(net: netdsl.Network) -> tuple[nn.Module, Tensor, Tensor]:
-    """Return the same model, images and labels in every process.
+def made(net: netdsl.Network) -> tuple[nn.Module, list[Tensor], Tensor]:
+    """Return the same model, images of each input, and labels of each place, in every process.
 
     The model is in evaluation, where it can be compared: in training each process drops other numbers, and its
-    batch norms see its own half of a batch.
+    batch norms see its own part of a batch. What only training makes has no gradients then, and is left out.
     """
     torch.manual_seed(0)
-    (shape,) = net.inputs.values()
     model: nn.Module = net.build("torch").eval()
-    return model, torch.randn(BATCH, *shape), torch.randint(net.outputs["out"].c, (BATCH,))
+    images = [torch.randn(BATCH, *shape) for shape in net.inputs.values()]
+    shape = next(iter(net.outputs.values()))
+    places = [size for axis, size in zip(shape.axes, shape, strict=True) if axis != "c"]
+    return model, images, torch.randint(max(shape.c, 2), (BATCH, *places))
+
+
+def loss_of(output: Tensor | tuple[Tensor, ...], labels: Tensor) -> Tensor:
+    """Return the mean loss of a net's own result, the first of several."""
+    scores = output if isinstance(output, Tensor) else output[0]
+    if scores.shape[1] == 1:  # how sure it is of yes
+        return F.binary_cross_entropy_with_logits(scores[:, 0], labels.to(scores.dtype))
+    return F.cross_entropy(scores, labels)
 
 
 def own_part(x: Tensor) -> Tensor:
@@ -58,13 +75,11 @@ def own_part(x: Tensor) -> Tensor:
     return x.chunk(PROCESSES)[dist.get_rank()]
 
 
-def apart(found: dict[str, Tensor], model: nn.Module, images: Tensor, labels: Tensor) -> float:
+def apart(found: dict[str, Tensor], model: nn.Module, images: list[Tensor], labels: Tensor) -> float:
     """Return how far gradients are from those of one process, in parts of the largest of a parameter's."""
-    F.cross_entropy(model(images), labels).backward()
-    right = {name: parameter.grad for name, parameter in model.named_parameters()}
-    return max(
-        float((found[name] - g).abs().max() / g.abs().max()) for name, g in right.items() if g is not None
-    )
+    loss_of(model(*images), labels).backward()
+    right = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+    return max(float((found[name] - g).abs().max() / (g.abs().max() or 1)) for name, g in right.items())
 
 
 def main(spec: str = "vgg16") -> None:
@@ -81,10 +96,11 @@ def main(spec: str = "vgg16") -> None:
         sent.append(bucket.buffer().nbytes)
         return allreduce_hook(None, bucket)  # type: ignore[arg-type]
 
-    parallel = DistributedDataParallel(model)
+    idle = any(node.train for node in net.graph)  # what only training makes gets no gradients here
+    parallel = DistributedDataParallel(model, find_unused_parameters=idle)
     parallel.register_comm_hook(None, counted)
     print(f"process {os.getpid()} begins", flush=True)
-    F.cross_entropy(parallel(own_part(images)), own_part(labels)).backward()
+    loss_of(parallel(*map(own_part, images)), own_part(labels)).backward()
 
     if dist.get_rank() == 0:
         found = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
@@ -93,6 +109,7 @@ def main(spec: str = "vgg16") -> None:
         each = 2 * (PROCESSES - 1) * computed // PROCESSES
         print(f"in a ring each of {PROCESSES} processes sends {each:,} bytes")
         print(f"gradients are {apart(found, alone, images, labels):.1e} from those of one process")
+    dist.barrier()  # or one ends while the other still speaks to it
     dist.destroy_process_group()
 
 

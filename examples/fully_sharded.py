@@ -15,11 +15,10 @@ from copy import deepcopy
 
 import torch
 import torch.distributed as dist
-from data_parallel import PROCESSES, TIMEOUT, apart, load, made, own_part, start
+from data_parallel import PROCESSES, TIMEOUT, apart, load, loss_of, made, own_part, start
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
-from torch.nn import functional as F
 
 
 def blocks(model: nn.Module) -> list[nn.Module]:
@@ -43,14 +42,16 @@ def main(spec: str = "resnet18") -> None:
         fully_shard(block, mesh=mesh)
     fully_shard(model, mesh=mesh)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
-    F.cross_entropy(model(own_part(images)), own_part(labels)).backward()
-    found: dict[str, Tensor] = {name: p.grad.full_tensor() for name, p in model.named_parameters()}
+    loss_of(model(*map(own_part, images)), own_part(labels)).backward()
+    gradients = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+    found: dict[str, Tensor] = {name: gradient.full_tensor() for name, gradient in gradients.items()}
     optimizer.step()
 
     if dist.get_rank() == 0:
         own = sum(p.to_local().numel() for p in model.parameters())
         print(f"{net.name}: {len(units)} blocks; a process holds {own:,} of {net.cost().params:,} parameters")
         print(f"gradients are {apart(found, alone, images, labels):.1e} from those of one process")
+    dist.barrier()  # or one ends while the other still speaks to it
     dist.destroy_process_group()
 
 

@@ -155,6 +155,32 @@ def test_a_table_is_of_one_net() -> None:
         emit_family(netdsl.load_family("alexnet.net"), "flax:sharding")
 
 
+PAIR = """
+block Body(c):
+    stem: conv 3x3, c, /2, act=relu
+    norm: gn 2
+
+net Pair:
+    input left: 3, 65x49
+    input right: 3, 33x33
+    a = from left -> Body 8 as body -> resize 17x17
+    from right -> same body
+    train output aux: conv 1x1, 4 as aux_head
+    from flow, a -> mul
+    head: conv 1x1, 3
+    output rest: gap
+"""
+
+
+@pytest.mark.parametrize("script", ["data_parallel.py", "fully_sharded.py", "sharded_jax.py"])
+def test_nets_of_several_inputs_and_outputs_train_so(script: str, tmp_path: Path) -> None:
+    spec = tmp_path / "pair.net"
+    spec.write_text(PAIR)
+    found = ALONE.findall(run(script, str(spec)))
+    assert found
+    assert all(0 < float(apart) < 1e-5 for apart in found)
+
+
 GROUPED = """
 net Grouped:
     input 4, 9x9
