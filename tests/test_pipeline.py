@@ -176,6 +176,15 @@ def test_the_program_is_written_as_by_hand(name: str, tmp_path: Path) -> None:
     assert tool("ruff", "format", *style, "100", "--diff", program) == ""
 
 
+def test_the_program_says_how_many_processes_it_takes(tmp_path: Path) -> None:
+    for file, text in files(load("lenet").split(2, train=True, batch=4)).items():
+        (tmp_path / file).write_text(text)
+    command = [sys.executable, "lenet_pipeline.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=SECONDS)
+    assert done.returncode == 1
+    assert done.stderr == "torchrun --nproc-per-node 2: a process for each part\n"
+
+
 def test_a_backend_without_pipelines_says_so() -> None:
     with pytest.raises(NetError, match="the flax backend writes no pipelines"):
         files(load("lenet").split(2), "flax")

@@ -110,6 +110,8 @@ def loss_of(output: Tensors, target: Tensor) -> Tensor:
 
 def main(steps: int = 3) -> None:
     """Train for some steps."""
+    if os.environ.get("WORLD_SIZE") != str(len(PARTS)):
+        raise SystemExit(f"torchrun --nproc-per-node {{len(PARTS)}}: a process for each part")
     cuda = torch.cuda.is_available()
     device = torch.device("cuda", int(os.environ["LOCAL_RANK"])) if cuda else torch.device("cpu")
     dist.init_process_group()
