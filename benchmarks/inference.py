@@ -6,9 +6,8 @@ it makes the form and runs it, beside what it had when its libraries were loaded
 
     python benchmarks/inference.py [NET ...]             times
     python benchmarks/inference.py --memory [NET ...]    memory
-    python benchmarks/inference.py --fit [NET ...]       what channels last save of a layer, by kind of layer, which
-                                                         backends/netdsl_torch/channels_last.toml keeps
-    python benchmarks/inference.py --layout [NET ...]    what they save of whole nets, beside what these numbers say
+    python benchmarks/inference.py --fit [NET ...]       what channels last save of nets, and so of kinds of layers,
+                                                         which backends/netdsl_torch/channels_last.toml keeps
 
 OpenVINO is measured where it is installed, and `torch.compile` where there is a C++ compiler.
 """
@@ -19,7 +18,7 @@ import subprocess
 import sys
 import tomllib
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from math import exp, log
 from pathlib import Path
@@ -71,7 +70,9 @@ FORMS = ("torchvision", "torch", "torch:deploy", "compiled", "ONNX Runtime", "Op
 
 ARGUMENTS = {name: {"init_weights": False} for name in ("googlenet", "inception_v3")}
 """What torchvision's functions are given."""
-CONTIGUOUS = torch.contiguous_format
+LAYOUTS = (torch.contiguous_format, torch.channels_last)
+PRIOR = 0.02
+"""How much a number of the rule that is kept weighs beside nets: this share of a net's time."""
 
 Run = Callable[[], object]
 
@@ -241,65 +242,44 @@ def memory(names: Sequence[str]) -> None:
         print(f"{name:20} " + " ".join(f"{one / 2**20:13.1f}" for one in peaks), flush=True)
 
 
-def layers(name: str, rules: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, float, float]]:
-    """Yield of each layer of the form for inference its kind, its work, and the ns that channels last save."""
-    net = deployed(load(name)).net
-    x = torch.randn(1, *size(name))
-    models = in_both_layouts(net)
-    taken: list[dict[str, list[float]]] = [defaultdict(list), defaultdict(list)]
-    for model, times in zip(models, taken, strict=True):
-        for path, layer in model.named_modules():
-            if not [*layer.children()]:
-                layer.register_forward_pre_hook(lambda *_, path=path: begun.__setitem__(path, process_time()))
-                layer.register_forward_hook(
-                    lambda *_, path=path, times=times: times[path].append(process_time() - begun[path])
-                )
-    begun: dict[str, float] = {}
-    for _ in range(ROUNDS):
-        for model in models:
-            model(x)
-    first, last = ({path: median(one) for path, one in times.items()} for times in taken)
-    for node in net.graph:
-        if node.name in first and (kind := kernel(node, net)) in rules:
-            work = getattr(net.layer_costs[node.name], rules[kind]["of"])
-            yield kind, work, 1e9 * (first[node.name] - last[node.name])
-
-
-def in_both_layouts(net: netdsl.Network) -> list[nn.Module]:
-    """Return a module with channels first, and with channels last."""
-    return [net.build("torch").eval().to(memory_format=form) for form in (CONTIGUOUS, torch.channels_last)]
-
-
-def layout(names: Sequence[str]) -> None:
-    """Print what channels last save of nets, as measured and as the rule has it."""
-    print(f"{'net':20} {'first':>10} {'last':>10} {'saved':>10} {'expected':>10}")
-    right = 0
-    for name in names:
-        with torch.inference_mode():
-            net = deployed(load(name)).net
-            x = torch.randn(1, *size(name))
-            models = in_both_layouts(net)
-            first, last = times({str(at): partial(model, x) for at, model in enumerate(models)}).values()
-        expected = saved(net) / 1e9
-        right += (expected > 0) == (first > last)
-        shown = (first, last, first - last, expected)
-        print(f"{name:20} " + " ".join(f"{1000 * one:7.2f} ms" for one in shown), flush=True)
-    print(f"the faster one of {right} of {len(names)}")
-
-
 def fit(names: Sequence[str]) -> None:
-    """Print what channels last save of a unit of work, by kind of layer: least squares, through the origin."""
+    """Print what channels last save of nets, as measured and as the rule has it, and the rule that fits best.
+
+    It is that of least squares in units of a net's time, drawn to the rule that is kept where nets do not tell.
+    """
+    import numpy as np
+
     rules = tomllib.loads((Path(netdsl_torch.__file__).parent / "channels_last.toml").read_text())
-    found: dict[str, list[tuple[float, float]]] = defaultdict(list)
-    with torch.inference_mode():
-        for name in names:
-            for kind, work, saved in layers(name, rules):
-                found[kind].append((work, saved))
-    print(f"{'kind':20} {'layers':>6} {'of':>12} {'ns saved':>9} {'kept':>9}")
-    for kind, rule in rules.items():
-        if pairs := found[kind]:
-            slope = sum(work * saved for work, saved in pairs) / sum(work * work for work, _ in pairs)
-            print(f"{kind:20} {len(pairs):6} {rule['of']:>12} {slope:9.2f} {rule['saves']:9.2f}")
+    kept = np.array([rule["saves"] for rule in rules.values()])
+    works, times_saved, firsts = [], [], []
+    print(f"{'net':20} {'first':>10} {'last':>10} {'saved':>10} {'expected':>10}")
+    for name in names:
+        net = deployed(load(name)).net
+        work = dict.fromkeys(rules, 0)
+        for node in net.graph:
+            if net.inputs_of(node.name) and (kind := kernel(node, net)) in rules:
+                work[kind] += getattr(net.layer_costs[node.name], rules[kind]["of"])
+        works.append([*work.values()])
+        with torch.inference_mode():
+            x = torch.randn(1, *size(name))
+            runs = [net.build("torch").eval().to(memory_format=form) for form in LAYOUTS]
+            first, last = times({str(at): partial(run, x) for at, run in enumerate(runs)}).values()
+        firsts.append(first)
+        times_saved.append(first - last)
+        shown = (first, last, first - last, saved(net) / 1e9)
+        print(f"{name:20} " + " ".join(f"{1000 * one:7.2f} ms" for one in shown), flush=True)
+    units, measured = (
+        np.array(works) / 1e9 / np.array(firsts)[:, None],
+        np.array(times_saved) / np.array(firsts),
+    )
+    drawn = PRIOR / np.maximum(abs(kept), 0.1)
+    found, *_ = np.linalg.lstsq(
+        np.vstack([units, np.diag(drawn)]), np.concatenate([measured, drawn * kept]), rcond=None
+    )
+    for what, rule in (("kept", kept), ("fitted", found)):
+        right = (units @ rule > 0) == (measured > 0)
+        print(f"{what:8} the faster one of {sum(right)} of {len(names)}: ", end="")
+        print(", ".join(f"{kind} {one:.2f}" for kind, one in zip(rules, rule, strict=True)))
 
 
 def main() -> None:
@@ -309,8 +289,6 @@ def main() -> None:
         print(peak(*asked[1:]))
     elif asked[:1] == ["--fit"]:
         fit(asked[1:] or NETS)
-    elif asked[:1] == ["--layout"]:
-        layout(asked[1:] or NETS)
     elif asked[:1] == ["--memory"]:
         memory(asked[1:] or NETS)
     else:

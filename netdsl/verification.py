@@ -31,9 +31,9 @@ OWN = "torch"
 BOUNDS = {"float64": 1e-9, "float32": 1e-4}
 """The largest error between backends: of everything in float64, of evaluation in float32."""
 DEPLOYED = {"float64": 1e-12, "float32": 1e-5}
-"""The largest error of the form for inference."""
+"""The largest error of the form for inference, where rounding makes the net's own no larger."""
 FACTOR = 10
-"""How many times the reference's own float32 error another backend's may be in training."""
+"""How many times the reference's own float32 error another backend's may be in training, and that of such a form."""
 FLOOR = 16 * 2.0**-23
 """The least float32 error that is asked for in training: 16 units of its last place."""
 SMALL = 64
@@ -604,15 +604,16 @@ def _error_rows(
     trained = [name for name in errors if name not in deployed]
     for quantity, title in QUANTITIES.items():
         own = errors.get(reference, {})
+        error = 0.0 if isinstance(own, str) else max(own.get(quantity, {}).values(), default=0.0)
+        rounding = FACTOR * error if isfinite(error) else 0.0
         bound = BOUNDS[dtype]
         if dtype == "float32" and quantity != "evaluation":
-            error = 0.0 if isinstance(own, str) else max(own[quantity].values(), default=0.0)
-            bound = max(FLOOR, FACTOR * error) if isfinite(error) else FLOOR
+            bound = max(FLOOR, rounding)
             if len(trained) == 1:
                 continue
         cells = {}
         for name, found in errors.items():
-            limit = DEPLOYED[dtype] if name in deployed else bound
+            limit = max(DEPLOYED[dtype], rounding) if name in deployed else bound
             if isinstance(found, str):
                 cells[name] = Cell(None, limit, (found,))
             elif found[quantity]:

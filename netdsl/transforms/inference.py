@@ -15,7 +15,13 @@ from netdsl.transforms.in_evaluation import as_they_are, in_evaluation
 from netdsl.transforms.merge_siblings import merge_siblings
 from netdsl.transforms.sum_branches import sum_branches
 
-INFERENCE: tuple[Callable[[Change], None], ...] = (in_evaluation, fold_norms, sum_branches, as_they_are)
+INFERENCE: tuple[Callable[[Change], None], ...] = (
+    in_evaluation,
+    fold_norms,
+    sum_branches,
+    fold_norms,  # of sums that are one convolution now
+    as_they_are,
+)
 """The steps that always pay, in their order."""
 
 
