@@ -152,6 +152,37 @@ def test_a_class_is_made_from_a_call_that_comes_where_the_others_cannot() -> Non
     assert set(net.parameters) <= set(model.state_dict())
 
 
+APART = """
+block Stage(k: dims, c, t):
+    conv 3x3, c, /2 as down
+    [conv k, x.c, pad=0 as far -> avgpool to=1 -> conv 1x1, x.c as near -> resize t when t != 2]
+    [Mix as mix when t == 2] -> relu
+
+block Mix:
+    add:
+        from x
+        conv 1x1, 32 as near
+
+net Apart:
+    input 3, 32x32
+    stages:
+        Stage 8x8, 8, 16
+        Stage 4x4, 16, 8
+        Stage 2x2, 24, 4
+        Stage 8x8, 32, 2
+    gap -> fc 10 as head
+"""
+
+
+@pytest.mark.parametrize("backend", ["torch", "flax"])
+def test_sides_that_no_call_can_have_both_of_are_two_classes(backend: str) -> None:
+    net = netdsl.loads(APART)
+    text = net.emit(backend)
+    assert text.count("\nclass Stage") == 2
+    assert len(re.findall(r"^ +Stage2\(", text, re.M)) == 3
+    assert netdsl.verify(net, ("torch",) if backend == "torch" else ("torch", "flax")).ok
+
+
 def test_a_name_means_one_net_and_a_file_all() -> None:
     assert [net.name for net in netdsl.load_family("unet")] == ["unet"]
     assert [net.name for net in netdsl.load_family("unet.net")] == ["unet", "unet_same"]

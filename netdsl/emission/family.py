@@ -413,6 +413,7 @@ class Family:
                 staged.decl is decl
                 and staged.decided == self.decided(decl, stager)
                 and self.accepts(staged, values, shapes)
+                and not self.refuses(staged, values, shapes)
             ):
                 break
         else:
@@ -457,7 +458,7 @@ class Family:
         """Return a new class of a block, from another call than this one if that comes where this one cannot."""
         if decl in self.preferred:
             staged = self.stage_block(stager, decl, *self.preferred[decl], place, span)
-            if self.accepts(staged, values, shapes):
+            if self.accepts(staged, values, shapes) and not self.refuses(staged, values, shapes):
                 return staged
         return self.stage_block(stager, decl, values, shapes, place, span)
 
@@ -467,17 +468,28 @@ class Family:
         """Note a call that comes to a side for which its class was not made: the class is to be made from it."""
         if staged.many or staged.decl in self.preferred:
             return
-        known = {**env, **values}
+        if self.comes(staged, {**env, **values}):
+            plain = tuple(Shape(*map(int, shape), axes=shape.axes) for shape in shapes)
+            self.preferred[staged.decl] = {n: concrete(v) for n, v in values.items()}, plain
+            self.stale = True
+
+    def refuses(self, staged: Staged, values: Mapping[str, Any], shapes: tuple[Shape, ...]) -> bool:
+        """Tell whether a call needs a class of its own: this one was not made for it, and no call suits all sides."""
+        if staged.many or not staged.unmade or staged.decl not in self.preferred or staged in self.active:
+            return False
+        return self.comes(staged, {**self.environment(staged, values, shapes), **values})
+
+    @staticmethod
+    def comes(staged: Staged, known: Mapping[str, Any]) -> bool:
+        """Tell whether a call comes to a side for which its class was not made."""
         for path in staged.unmade:
             asked = [test for test in path if set(names(test)) <= known.keys()]
             try:
-                comes = path[-1] in asked and all(concrete(evaluate(test, known)) for test in asked)
+                if path[-1] in asked and all(concrete(evaluate(test, known)) for test in asked):
+                    return True
             except KeyError:  # what only a class knows decides it
-                comes = False
-            if comes:
-                plain = tuple(Shape(*map(int, shape), axes=shape.axes) for shape in shapes)
-                self.preferred[staged.decl] = {n: concrete(v) for n, v in values.items()}, plain
-                self.stale = True
+                pass
+        return False
 
     def visit(self) -> None:
         """Note where a net's own blocks come to a side for which their class was not made, as one for all nets."""
