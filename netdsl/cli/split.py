@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from netdsl import reading
 from netdsl.cli.common import (
@@ -22,7 +22,9 @@ from netdsl.cli.common import (
 )
 from netdsl.cli.cost import DTYPES
 from netdsl.cost.model import OPTIMIZERS
-from netdsl.network import Network
+
+if TYPE_CHECKING:
+    from netdsl.network import Network
 
 HELP = "cut a net into the parts of a pipeline, so that the slowest is as fast as can be, or into towers"
 EXAMPLES = (
