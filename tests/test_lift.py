@@ -209,7 +209,8 @@ def test_other_ops() -> None:
     assert made.cost().buffers == 0
     kept = [key for key in resnet.build().state_dict() if key.rpartition(".")[0] not in plain]
     assert list(made.build().state_dict()) == kept
-    for name in ("no bn", "net", "x"):
+    assert Network.from_graph(resnet.graph.with_ops(plain), "net").name == "net"
+    for name in ("no bn", "x"):
         with pytest.raises(NetError, match=f"`{name}` is"):
             Network.from_graph(resnet.graph, name)
 
