@@ -698,6 +698,19 @@ class Far(nn.Module):
         return x + self.spread(torch.erfinv(self.squeeze(context).tanh()))
 
 
+def test_a_module_that_no_label_can_be_called_after_is_refused() -> None:
+    class Warp(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.flow = nn.Conv2d(3, 2, 3)
+
+        def forward(self, image: Tensor) -> Tensor:
+            return self.flow(image).relu()
+
+    with pytest.raises(NetError, match=r"error\[E581\]: no spec makes warp: `flow` is the value that flows"):
+        netdsl.lift(Warp(), (3, 9, 9))
+
+
 def test_a_refusal_names_no_call_that_follows_from_another() -> None:
     with pytest.raises(NetError) as caught:
         lift(Far(), MAP)
