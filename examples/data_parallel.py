@@ -118,4 +118,5 @@ if __name__ == "__main__":
         sys.exit(start(__file__))
     main(*sys.argv[1:])
     sys.stdout.flush()
-    os._exit(0)  # DistributedDataParallel keeps threads of gloo, and one that is not done as Python ends aborts it
+    # DistributedDataParallel keeps threads of gloo, and one that is not done as Python ends aborts it
+    os._exit(0)
