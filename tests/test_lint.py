@@ -20,6 +20,7 @@ from netdsl.lint.engine import Loaded, Run, sample
 from netdsl.lint.finding import said, together
 from netdsl.lint.fix import fix, proven
 from netdsl.lint.rules import catalogue
+from netdsl.lint.step import Step, divisors
 from netdsl.network import Network
 from netdsl.quantities import amounts
 from netdsl.transforms.rewrite import Rewrite, RewriteError, signature
@@ -1150,3 +1151,11 @@ def test_comments_move_with_their_lines(capsys: Captured) -> None:
     written("n.net", f"{head}    relu  # twice\n    relu6  # once more\n    gap\n")
     command(spec, "--fix", "--unsafe-fixes", "--select", "ALL")
     assert "twice" not in Path(spec).read_text()
+
+
+def test_micro_batches_of_a_huge_batch_are_found_at_once() -> None:
+    for number in range(1, 200):
+        assert divisors(number) == [n for n in range(1, number + 1) if number % n == 0]
+    prime = 10**12 + 39
+    assert divisors(prime) == [1, prime]
+    assert Step(10**12, 10**12).most(3) == 10**12 // 4

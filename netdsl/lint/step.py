@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isqrt
 from typing import Any
 
 from netdsl.diagnostics import Diagnostic, NetError
@@ -26,7 +27,8 @@ class Step(Record):
 
 def divisors(number: int) -> list[int]:
     """Return what divides a number, the least first."""
-    return [n for n in range(1, number + 1) if number % n == 0]
+    small = [n for n in range(1, isqrt(number) + 1) if number % n == 0]
+    return [*small, *[number // n for n in reversed(small) if n * n != number]]
 
 
 def misfit(batch: Any, micro_batches: Any) -> tuple[str, str]:
